@@ -1,0 +1,54 @@
+#!/usr/bin/env node
+/**
+ * The door for a machine that has Node >= 20 and npm but no Bun: installs what is missing, then
+ * hands over to Bun. `node launch.mjs run FILE ARGS…` and `node launch.mjs test ARGS…`.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+const root = import.meta.dirname ?? new URL(".", import.meta.url).pathname;
+const stamp = join(root, "node_modules", ".qmtl-installed");
+const lockfile = join(root, "package-lock.json");
+
+/** Installs the locked packages once; again only when the lockfile changed. */
+function installMissing() {
+  const lock = readFileSync(lockfile, "utf8");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
+  console.error("qmtl: installing packages (once, about a minute)");
+  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
+  const done = spawnSync(npm, ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+    cwd: root,
+    stdio: ["ignore", 2, 2],
+  });
+  if (done.status !== 0) {
+    console.error("qmtl: npm ci failed; see the lines above");
+    process.exit(done.status ?? 1);
+  }
+  writeFileSync(stamp, lock);
+}
+
+/** Path of the Bun binary that the `bun` package carries, even where install scripts did not run. */
+function bunBinary() {
+  const require = createRequire(join(root, "package.json"));
+  const packaged = join(root, "node_modules", "bun", "bin", "bun.exe");
+  if (existsSync(packaged) && statSync(packaged).size > 1_000_000) return packaged;
+  const arch = process.arch === "arm64" ? "aarch64" : "x64";
+  for (const suffix of ["", "-baseline", "-musl"]) {
+    try {
+      return require.resolve(`@oven/bun-${process.platform}-${arch}${suffix}/bin/bun`);
+    } catch (error) {
+      if (error.code !== "MODULE_NOT_FOUND") throw error;
+    }
+  }
+  console.error(`qmtl: no Bun binary for ${process.platform}-${process.arch} in node_modules`);
+  process.exit(1);
+}
+
+installMissing();
+const [command, ...rest] = process.argv.slice(2);
+const args = command === "test" ? ["test/run.ts", ...rest] : rest;
+const child = spawn(bunBinary(), args, { cwd: root, stdio: "inherit" });
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
+child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 143)));

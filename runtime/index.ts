@@ -1,0 +1,68 @@
+/** The door of `runtime/` for our other folders: a list of names, grouped by room. */
+// core
+
+// contract
+export {
+  type ColumnBatch,
+  concatColumns,
+  newColumnBatch,
+  sliceColumns,
+} from "./contract/columns.ts";
+export { type ConnectorDoors, type ConnectorRef } from "./contract/connector.ts";
+export {
+  type Exchange,
+  type FetchEstimate,
+  type KlinePage,
+  type KlineRequest,
+} from "./contract/exchange.ts";
+export {
+  type Coverage,
+  type HistoryCapabilities,
+  type HistoryOpenOptions,
+  type HistoryPage,
+  type HistoryStore,
+  type OpenHistoryStore,
+  type Series,
+  type TimeRange,
+} from "./contract/history-store.ts";
+export { type Kline, kline } from "./contract/kline.ts";
+export {
+  checkSchema,
+  type FieldKind,
+  fieldsMax,
+  isSameSchema,
+  type Row,
+  type Schema,
+} from "./contract/schema.ts";
+export {
+  type Commit,
+  type CommitResult,
+  type HistoryAppend,
+  type LatestValue,
+  type OpenStateStore,
+  type Restored,
+  type StateStore,
+} from "./contract/state-store.ts";
+export {
+  type FetchedBytes,
+  type FetchLimits,
+  type FetchPosition,
+  type OpenTransport,
+  type PartitionEnds,
+  type TopicSpec,
+  type Transport,
+} from "./contract/transport.ts";
+export { AssertionError, assert } from "./core/assert.ts";
+export { type Clock, reasonOf, systemClock } from "./core/clock.ts";
+export {
+  type Details,
+  type ErrorCode,
+  type ErrorData,
+  errorText,
+  fromErrorData,
+  hasCode,
+  QmtlError,
+  retryOf,
+  toErrorData,
+} from "./core/errors.ts";
+export { Interval, type IntervalName, intervalNames, periodBars } from "./core/interval.ts";
