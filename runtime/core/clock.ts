@@ -30,5 +30,7 @@ export const systemClock: Clock = {
 /** Why `signal` aborted, as an error. */
 export function reasonOf(signal: AbortSignal): Error {
   const reason: unknown = signal.reason;
-  return reason instanceof Error ? reason : new QmtlError("ABORTED", `Cannot go on: ${String(reason)}`);
+  return reason instanceof Error
+    ? reason
+    : new QmtlError("ABORTED", `Cannot go on: ${String(reason)}`);
 }
