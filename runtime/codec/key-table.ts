@@ -1,0 +1,163 @@
+import { assert } from "../core/assert.ts";
+
+/** Limits of a `KeyTable`. */
+export interface KeyTableLimits {
+  /** Keys held, at most: 1 to 2^24. */
+  readonly keysMax: number;
+  /** Bytes of one key, at most (default 1,024). */
+  readonly keyBytesMax?: number;
+}
+
+/**
+ * Keys as small integers: the first key met is slot 0, the next new one slot 1. A key is found by
+ * its bytes where they lie in a fetched batch, so no string is made for a record.
+ *
+ *   #slots   Int32[2^n]     open addressing, linear probing, slot + 1; 0 is free; at most half full
+ *   #hashes  Int32[slot]    hash of the key, compared before its bytes
+ *   #starts  Int32[slot]    where the key's bytes begin in #bytes; #starts[count] is the end
+ *   #bytes   Uint8[]        all keys after each other
+ *
+ *   K1  A slot keeps its key for the life of the table; slots are 0 to count - 1 without a gap.
+ *   K2  Equal bytes give the same slot, and only they do.
+ *   K3  Nothing is allocated for a key that is known.
+ */
+export class KeyTable {
+  readonly #keysMax: number;
+  readonly #keyBytesMax: number;
+  #slots = new Int32Array(256);
+  #hashes = new Int32Array(64);
+  #starts = new Int32Array(65);
+  #bytes = new Uint8Array(1_024);
+  #count = 0;
+  readonly #views: Uint8Array[] = [];
+  readonly #texts: string[] = [];
+
+  /** @throws RangeError if a limit is not an integer in its range. */
+  constructor({ keysMax, keyBytesMax = 1_024 }: KeyTableLimits) {
+    checkLimit("keysMax", keysMax, 2 ** 24);
+    checkLimit("keyBytesMax", keyBytesMax, 2 ** 16);
+    if (keysMax * keyBytesMax > 2 ** 31 - 1) {
+      throw new RangeError(
+        `Cannot size a key table: keysMax × keyBytesMax is ${keysMax * keyBytesMax}, wanted at most 2^31 - 1`,
+      );
+    }
+    this.#keysMax = keysMax;
+    this.#keyBytesMax = keyBytesMax;
+  }
+
+  /** Keys known so far. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /**
+   * Slot of the key `bytes[from, from + length)`, a new one if it was not known; -1 if it is new
+   * and there is no room (`keysMax`), or it is longer than `keyBytesMax`. A null key has no slot:
+   * `length` is >= 0.
+   */
+  slotOf(bytes: Uint8Array, from: number, length: number): number {
+    assert(length >= 0, "a null key has no slot");
+    const hash = hashOf(bytes, from, length);
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    let at = hash & mask;
+    for (let slot = slots[at]!; slot !== 0; slot = slots[at]!) {
+      if (this.#hashes[slot - 1] === hash && this.#isKey(slot - 1, bytes, from, length)) {
+        return slot - 1;
+      }
+      at = (at + 1) & mask;
+    }
+    return this.#add(hash, at, bytes.subarray(from, from + length));
+  }
+
+  /** Bytes of the key in `slot`, read only: a view that stays right for the life of the table. */
+  bytesOf(slot: number): Uint8Array {
+    assert(slot >= 0 && slot < this.#count, "the slot has a key");
+    return this.#views[slot]!;
+  }
+
+  /** The key in `slot` as text; what is not UTF-8 reads as U+FFFD. */
+  textOf(slot: number): string {
+    assert(slot >= 0 && slot < this.#count, "the slot has a key");
+    return this.#texts[slot]!;
+  }
+
+  // oxlint-disable-next-line eslint/max-params -- compared once a record: no object, no view
+  #isKey(slot: number, bytes: Uint8Array, from: number, length: number): boolean {
+    const start = this.#starts[slot]!;
+    if (this.#starts[slot + 1]! - start !== length) return false;
+    const known = this.#bytes;
+    for (let i = 0; i < length; i += 1) if (known[start + i] !== bytes[from + i]) return false;
+    return true;
+  }
+
+  #add(hash: number, at: number, key: Uint8Array): number {
+    const slot = this.#count;
+    if (slot === this.#keysMax || key.length > this.#keyBytesMax) return -1;
+    if (slot === this.#hashes.length) this.#growSlots();
+    const start = this.#starts[slot]!;
+    if (start + key.length > this.#bytes.length) this.#growBytes(start + key.length);
+    this.#bytes.set(key, start);
+    this.#starts[slot + 1] = start + key.length;
+    this.#hashes[slot] = hash;
+    this.#slots[at] = slot + 1;
+    this.#count = slot + 1;
+    this.#views.push(this.#bytes.subarray(start, start + key.length));
+    this.#texts.push(new TextDecoder().decode(key));
+    if (this.#count * 2 > this.#slots.length) this.#rehash();
+    return slot;
+  }
+
+  #growSlots(): void {
+    const hashes = new Int32Array(this.#hashes.length * 2);
+    hashes.set(this.#hashes);
+    const starts = new Int32Array(hashes.length + 1);
+    starts.set(this.#starts);
+    this.#hashes = hashes;
+    this.#starts = starts;
+  }
+
+  #growBytes(wanted: number): void {
+    const grown = new Uint8Array(Math.max(wanted, this.#bytes.length * 2));
+    grown.set(this.#bytes);
+    this.#bytes = grown;
+    for (let slot = 0; slot < this.#count; slot += 1) {
+      this.#views[slot] = grown.subarray(this.#starts[slot], this.#starts[slot + 1]);
+    }
+  }
+
+  #rehash(): void {
+    const slots = new Int32Array(this.#slots.length * 2);
+    const mask = slots.length - 1;
+    for (let slot = 0; slot < this.#count; slot += 1) {
+      let at = this.#hashes[slot]! & mask;
+      while (slots[at] !== 0) at = (at + 1) & mask;
+      slots[at] = slot + 1;
+    }
+    this.#slots = slots;
+  }
+}
+
+/** Four bytes a step, then the rest; mixed so that the low bits depend on every byte. */
+function hashOf(bytes: Uint8Array, from: number, length: number): number {
+  const wholeEnd = from + (length & ~3);
+  const end = from + length;
+  let hash = length;
+  let at = from;
+  for (; at < wholeEnd; at += 4) {
+    const word =
+      bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+    hash = Math.imul(hash ^ word, 0x9e3779b1);
+    hash ^= hash >>> 15;
+  }
+  for (; at < end; at += 1) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  return hash ^ (hash >>> 13);
+}
+
+function checkLimit(name: string, value: number, max: number): void {
+  if (Number.isInteger(value) && value >= 1 && value <= max) return;
+  throw new RangeError(
+    `Cannot size a key table: ${name} is ${value}, wanted an integer from 1 to ${max}`,
+  );
+}
