@@ -5,7 +5,9 @@
 export {
   type ColumnBatch,
   concatColumns,
+  mergeColumns,
   newColumnBatch,
+  rowAtTime,
   sliceColumns,
 } from "./contract/columns.ts";
 export { type ConnectorDoors, type ConnectorRef } from "./contract/connector.ts";
@@ -66,3 +68,13 @@ export {
   toErrorData,
 } from "./core/errors.ts";
 export { Interval, type IntervalName, intervalNames, periodBars } from "./core/interval.ts";
+// engine
+export {
+  barsIn,
+  coverageWith,
+  coverageWithout,
+  intersectRanges,
+  mergeRanges,
+  missingIn,
+  subtractRanges,
+} from "./engine/coverage.ts";

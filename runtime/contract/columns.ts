@@ -44,3 +44,73 @@ export function concatColumns(batches: readonly ColumnBatch[], columnCount: numb
   }
   return all;
 }
+
+/** Index of the first row with `ts >= timeMs`, `batch.count` if there is none. O(log n). */
+export function rowAtTime(batch: ColumnBatch, timeMs: number): number {
+  let low = 0;
+  let high = batch.count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((batch.ts[middle] ?? Number.NaN) < timeMs) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/**
+ * The rows of `stored` and `rows` in rising order of (ts, seq), copied into new memory; of two rows
+ * with one identity the one of `rows` stays: a revision. Both must rise strictly and have the same
+ * columns. One allocation per column; a plain append is copied column by column.
+ */
+export function mergeColumns(stored: ColumnBatch, rows: ColumnBatch): ColumnBatch {
+  if (
+    stored.count === 0 ||
+    rows.count === 0 ||
+    compareRows(stored, stored.count - 1, rows, 0) < 0
+  ) {
+    return concatColumns([stored, rows], rows.columns.length);
+  }
+  const sources = new Int32Array(stored.count + rows.count);
+  const count = mergeOrder(stored, rows, sources);
+  const merged = newColumnBatch(count, rows.columns.length);
+  gather(stored.ts, rows.ts, sources, merged.ts);
+  gather(stored.seq, rows.seq, sources, merged.seq);
+  for (const [i, target] of merged.columns.entries()) {
+    gather(stored.columns[i] ?? target, rows.columns[i] ?? target, sources, target);
+  }
+  return merged;
+}
+
+/** Sign of the order of row `i` of `a` and row `j` of `b` by (ts, seq). */
+function compareRows(a: ColumnBatch, i: number, b: ColumnBatch, j: number): number {
+  const byTime = (a.ts[i] ?? Number.NaN) - (b.ts[j] ?? Number.NaN);
+  return byTime === 0 ? (a.seq[i] ?? Number.NaN) - (b.seq[j] ?? Number.NaN) : byTime;
+}
+
+/** Fills `sources` with row `i` of `stored` as `i` and row `j` of `rows` as `-1 - j`; returns the count. */
+function mergeOrder(stored: ColumnBatch, rows: ColumnBatch, sources: Int32Array): number {
+  let count = 0;
+  let i = 0;
+  let j = 0;
+  while (i < stored.count || j < rows.count) {
+    const order = i === stored.count ? 1 : j === rows.count ? -1 : compareRows(stored, i, rows, j);
+    if (order < 0) sources[count] = i;
+    else sources[count] = -1 - j;
+    if (order <= 0) i += 1;
+    if (order >= 0) j += 1;
+    count += 1;
+  }
+  return count;
+}
+
+function gather(
+  stored: Float64Array,
+  rows: Float64Array,
+  sources: Int32Array,
+  target: Float64Array,
+): void {
+  for (let at = 0; at < target.length; at += 1) {
+    const source = sources[at] ?? 0;
+    target[at] = (source >= 0 ? stored[source] : rows[-1 - source]) ?? Number.NaN;
+  }
+}
