@@ -40,7 +40,8 @@ const native = loadNative();
 
 function loadNative(): ((bytes: Uint8Array) => number) | undefined {
   try {
-    const loaded: unknown = createRequire(import.meta.url)("@node-rs/crc32");
+    const require = createRequire(import.meta.url);
+    const loaded: unknown = require("@node-rs/crc32");
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as the package declares it
     return (loaded as { readonly crc32c: (bytes: Uint8Array) => number }).crc32c;
   } catch {
