@@ -5,6 +5,7 @@
 export {
   type ColumnBatch,
   concatColumns,
+  faultOfRows,
   mergeColumns,
   newColumnBatch,
   rowAtTime,

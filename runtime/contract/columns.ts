@@ -114,3 +114,26 @@ function gather(
     target[at] = (source >= 0 ? stored[source] : rows[-1 - source]) ?? Number.NaN;
   }
 }
+
+/**
+ * What is wrong with `batch` as rows of a series with `columnCount` fields, undefined if nothing:
+ * arrays too short, an identity that is no number, rows that do not rise strictly by (ts, seq).
+ */
+export function faultOfRows(batch: ColumnBatch, columnCount: number): string | undefined {
+  if (batch.columns.length !== columnCount) {
+    return `it has ${batch.columns.length} columns, wanted ${columnCount}`;
+  }
+  const arrays = [batch.ts, batch.seq, ...batch.columns];
+  if (arrays.some((array) => array.length < batch.count)) {
+    return `a column is shorter than the count of ${batch.count} rows`;
+  }
+  for (let i = 0; i < batch.count; i += 1) {
+    if (!Number.isFinite(batch.ts[i]) || !Number.isFinite(batch.seq[i])) {
+      return `row ${i} has ts ${batch.ts[i]} and seq ${batch.seq[i]}, wanted numbers`;
+    }
+    if (i > 0 && compareRows(batch, i - 1, batch, i) >= 0) {
+      return `row ${i} does not come after row ${i - 1} by (ts, seq)`;
+    }
+  }
+  return undefined;
+}
