@@ -1,0 +1,10 @@
+/** The real servers, for tests and for `qmtl up`: a list of names. */
+export { type KafkaOptions, startKafka } from "./kafka/kafka.ts";
+export { type KafkaCluster } from "./kafka/kafka-cluster.ts";
+export { type KafkaListener, kafkaPassword, kafkaUser } from "./kafka/kafka-listeners.ts";
+export { type Neo4jOptions, type Neo4jServer, startNeo4j } from "./neo4j.ts";
+export { freePort } from "./process/free-port.ts";
+export { type Server, type StartOptions } from "./process/managed-server.ts";
+export { type QuestdbOptions, type QuestdbServer, startQuestdb } from "./questdb.ts";
+export { type RedisOptions, startRedis } from "./redis.ts";
+export { missingFor, type ServerKind, serverKinds } from "./requirements.ts";
