@@ -1,3 +1,5 @@
+import { QmtlError } from "../core/errors.ts";
+import { type Exchange } from "./exchange.ts";
 import { type OpenHistoryStore } from "./history-store.ts";
 import { type OpenStateStore } from "./state-store.ts";
 import { type OpenTransport } from "./transport.ts";
@@ -19,4 +21,42 @@ export interface ConnectorDoors {
   readonly openHistory?: OpenHistoryStore;
   readonly openState?: OpenStateStore;
   readonly openTransport?: OpenTransport;
+}
+
+/** Which exchange a run asks; `connectors/` knows how to reach each. */
+export type ExchangeChoice =
+  | { readonly kind: "binance" }
+  | { readonly kind: "simulated"; readonly seed: number }
+  | { readonly kind: "recorded"; readonly dir: string };
+
+/** What `connectors/index.ts` offers to the runner, which loads it by its public name. */
+export interface ConnectorIndex {
+  /** @throws QmtlError CONFIG_INVALID if no connector serves the URL's scheme for this port. */
+  refOf(port: "history" | "state" | "transport", url: string): ConnectorRef;
+  openExchange(
+    choice: ExchangeChoice,
+    options: { readonly url?: string; readonly onNotice?: (line: string) => void },
+    signal: AbortSignal,
+  ): Promise<Exchange>;
+  /** True if `error` says that the exchange can't be reached at all, from here or now. */
+  isUnreachable(error: unknown): boolean;
+}
+
+/**
+ * Imports the door that `ref` names, in whichever thread asks. `Door` is what the port's contract
+ * says of it.
+ *
+ * @throws QmtlError CONFIG_INVALID if the module does not export it.
+ */
+export async function openByRef<Door>(ref: ConnectorRef): Promise<Door> {
+  const module = (await import(ref.module)) as Readonly<Record<string, unknown>>;
+  const door = module[ref.export];
+  if (typeof door !== "function") {
+    throw new QmtlError(
+      "CONFIG_INVALID",
+      `Cannot open "${ref.url}": its connector has no ${ref.export}, wanted one`,
+    );
+  }
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the connector index names the door
+  return door as Door;
 }

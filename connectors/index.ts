@@ -1,0 +1,83 @@
+/** URL scheme → module: which connector serves which port. Loaded by its public name. */
+import {
+  type ConnectorIndex,
+  type ConnectorRef,
+  type Exchange,
+  type ExchangeChoice,
+  QmtlError,
+} from "../runtime/index.ts";
+import { isUnreachable, openExchange as openBinance } from "./binance/index.ts";
+import { startExchangeSimulator } from "./simulated/index.ts";
+
+type Port = "history" | "state" | "transport";
+
+const doorOf = { history: "openHistory", state: "openState", transport: "openTransport" } as const;
+
+/** Folder of each scheme and the ports it serves. */
+const schemes: Readonly<
+  Record<string, { readonly folder: string; readonly ports: readonly Port[] }>
+> = {
+  memory: { folder: "memory", ports: ["history", "state", "transport"] },
+  sqlite: { folder: "sqlite", ports: ["history", "state"] },
+};
+
+function refOf(port: Port, url: string): ConnectorRef {
+  const scheme = url.split(":")[0] ?? "";
+  const found = schemes[scheme];
+  if (found?.ports.includes(port) === true && url.includes(":")) {
+    const module = new URL(`./${found.folder}/index.ts`, import.meta.url).href;
+    return { module, export: doorOf[port], url };
+  }
+  const serving = Object.keys(schemes).filter((name) => schemes[name]?.ports.includes(port));
+  throw new QmtlError(
+    "CONFIG_INVALID",
+    `Cannot open the ${port} "${url}": found the scheme "${scheme}", wanted one of ${serving.join(", ")}`,
+    { url, port },
+  );
+}
+
+async function openExchange(
+  choice: ExchangeChoice,
+  options: { readonly url?: string; readonly onNotice?: (line: string) => void },
+  signal: AbortSignal,
+): Promise<Exchange> {
+  const notice = options.onNotice === undefined ? {} : { onNotice: options.onNotice };
+  if (choice.kind === "binance") {
+    return openBinance({
+      ...notice,
+      ...(options.url === undefined ? {} : { baseUrl: options.url }),
+    });
+  }
+  signal.throwIfAborted();
+  const simulator = await startExchangeSimulator(
+    choice.kind === "recorded" ? { recorded: choice.dir } : { seed: choice.seed },
+  );
+  const exchange = openBinance({
+    ...notice,
+    baseUrl: simulator.url,
+    name: choice.kind,
+    isSimulated: choice.kind === "simulated",
+  });
+  return withCleanup(exchange, async () => {
+    await simulator.close();
+  });
+}
+
+/** `exchange`, of which `close` also ends what serves it. */
+function withCleanup(exchange: Exchange, cleanup: () => Promise<void>): Exchange {
+  return {
+    name: exchange.name,
+    isSimulated: exchange.isSimulated,
+    serverTime: async (signal) => await exchange.serverTime(signal),
+    checkSymbols: async (symbols, signal) => await exchange.checkSymbols(symbols, signal),
+    klines: async (request, signal) => await exchange.klines(request, signal),
+    estimate: (bars) => exchange.estimate(bars),
+    async close() {
+      await exchange.close();
+      await cleanup();
+    },
+  };
+}
+
+/** What the runner and the commands load by the name `qmtl/connectors`. */
+export const connectors: ConnectorIndex = { refOf, openExchange, isUnreachable };

@@ -1,0 +1,34 @@
+/** The SDK's door, package `qmtl`: what strategies are written with. */
+export {
+  type Column,
+  type IntervalName,
+  type Kline,
+  kline,
+  type OnLate,
+  type OnMissing,
+  type Params,
+  QmtlError,
+  type Row,
+  Runner,
+  type Schema,
+  type StrategyFlags,
+  type Window,
+} from "../runtime/index.ts";
+export { type SmaOptions, type SmaSchema, sma } from "./indicators/sma.ts";
+export { type ZscoreOptions, type ZscoreSchema, zscore } from "./indicators/zscore.ts";
+export {
+  Join,
+  type JoinOptions,
+  Node,
+  type NodeOptions,
+  Operator,
+  type OperatorOptions,
+} from "./node.ts";
+export { Strategy } from "./strategy.ts";
+export {
+  type EventRecorder,
+  type HistoryProvider,
+  StreamInput,
+  type StreamInputOptions,
+} from "./stream-input.ts";
+export { type CheckResult, type Context, type MutableRow, type Upstream } from "./typing.ts";

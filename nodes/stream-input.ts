@@ -1,0 +1,145 @@
+import {
+  checkSchema,
+  Interval,
+  type OnLate,
+  periodBars,
+  QmtlError,
+  type Schema,
+  type SourceIdentity,
+  type StreamDeclaration,
+} from "../runtime/index.ts";
+import { checkName, checkTags } from "./checks.ts";
+import { type Upstream } from "./typing.ts";
+
+/** Where missing bars of a stream come from, in place of what flags and config say. */
+export interface HistoryProvider {
+  /** URL of the history store, `sqlite:PATH` or `questdb://HOST:PORT`. */
+  readonly url: string;
+}
+
+/** Where a stream's rows lie, in place of what flags and config say. */
+export interface EventRecorder {
+  /** URL of the history store, `sqlite:PATH` or `questdb://HOST:PORT`. */
+  readonly url: string;
+}
+
+/** How a stream is declared. */
+export interface StreamInputOptions<S extends Schema> {
+  /** One symbol, `BTCUSDT`; or `symbols`, one of the two. */
+  readonly symbol?: string;
+  /** Several symbols, or `"*"`: every key that is met, up to `maxKeys`. */
+  readonly symbols?: readonly string[] | "*";
+  /** Bar length: a name (`1m`), seconds (`60`) or both (`"60s"`). */
+  readonly interval: string | number;
+  /** Bars kept: an integer >= 1, or a length of time (`"7d"`). */
+  readonly period: number | string;
+  /** Fields of a record, in wire order; `kline` for bars. */
+  readonly schema: S;
+  readonly tags?: readonly string[];
+  readonly name?: string;
+  /** An existing topic to read, in place of the exchange's bars. */
+  readonly topic?: string;
+  /** Exchange and market the bars come from; default binance, spot. */
+  readonly exchange?: string;
+  readonly market?: string;
+  /** Keys of a `"*"` stream, at most (default 10,000). */
+  readonly maxKeys?: number;
+  /** What happens to a record at or before the last one of its key (default `drop`, counted). */
+  readonly onLate?: OnLate;
+  readonly historyProvider?: HistoryProvider;
+  readonly eventRecorder?: EventRecorder;
+}
+
+/** Keys of a `"*"` stream, at most, by default. */
+const maxKeysDefault = 10_000;
+const maxKeysLimit = 1_000_000;
+
+/** A stream of market data that the graph starts from: one definition, one or many symbols. */
+export class StreamInput<const S extends Schema> implements Upstream<S> {
+  readonly schema: S;
+  readonly declaration: StreamDeclaration;
+  readonly #historyProvider: HistoryProvider | undefined;
+  readonly #eventRecorder: EventRecorder | undefined;
+
+  /**
+   * @throws QmtlError INTERVAL_INVALID, PERIOD_INVALID, SCHEMA_INVALID, SYMBOL_INVALID or
+   *   ARGUMENT_INVALID, naming what was found and what is wanted.
+   */
+  constructor(options: StreamInputOptions<S>) {
+    const label = `stream "${options.name ?? options.symbol ?? "unnamed"}"`;
+    checkSchema(options.schema, label);
+    checkName(options.name, label);
+    const interval = Interval.of(options.interval);
+    this.schema = options.schema;
+    this.declaration = Object.freeze({
+      kind: "stream",
+      name: options.name,
+      tags: checkTags(options.tags, label),
+      schema: options.schema,
+      publish: false,
+      source: sourceOf(options),
+      symbols: symbolsOf(options, label),
+      interval: interval.name,
+      period: periodBars(options.period, interval),
+      onLate: options.onLate ?? "drop",
+      maxKeys: maxKeysOf(options, label),
+    } satisfies StreamDeclaration);
+    this.#historyProvider = options.historyProvider;
+    this.#eventRecorder = options.eventRecorder;
+  }
+
+  /** Fixed after construction. */
+  get historyProvider(): HistoryProvider | undefined {
+    return this.#historyProvider;
+  }
+
+  /** Fixed after construction. */
+  get eventRecorder(): EventRecorder | undefined {
+    return this.#eventRecorder;
+  }
+}
+
+function sourceOf(options: StreamInputOptions<Schema>): SourceIdentity {
+  if (options.topic !== undefined) return { topic: options.topic };
+  return {
+    exchange: options.exchange ?? "binance",
+    market: options.market ?? "spot",
+    data: "kline",
+  };
+}
+
+function symbolsOf(options: StreamInputOptions<Schema>, label: string): readonly string[] | "*" {
+  const { symbol, symbols } = options;
+  if ((symbol === undefined) === (symbols === undefined)) {
+    throw new QmtlError(
+      "SYMBOL_INVALID",
+      `Cannot make ${label}: found ${symbol === undefined ? "neither symbol nor symbols" : "both symbol and symbols"}, wanted one of them`,
+    );
+  }
+  if (symbols === "*") return "*";
+  const list = symbols ?? (symbol === undefined ? [] : [symbol]);
+  if (list.length === 0 || list.length > maxKeysLimit || new Set(list).size !== list.length) {
+    throw new QmtlError(
+      "SYMBOL_INVALID",
+      `Cannot make ${label}: found ${list.length} symbols${list.length > 0 ? " with a repetition" : ""}, wanted at least one, each once`,
+    );
+  }
+  for (const name of list) {
+    if (name === "" || name.includes("|") || name.length > 200) {
+      throw new QmtlError(
+        "SYMBOL_INVALID",
+        `Cannot make ${label}: found the symbol "${name}", wanted 1 to 200 characters without |`,
+      );
+    }
+  }
+  return [...list];
+}
+
+function maxKeysOf(options: StreamInputOptions<Schema>, label: string): number {
+  const { maxKeys = maxKeysDefault } = options;
+  if (Number.isInteger(maxKeys) && maxKeys >= 1 && maxKeys <= maxKeysLimit) return maxKeys;
+  throw new QmtlError(
+    "ARGUMENT_INVALID",
+    `Cannot make ${label}: maxKeys is ${maxKeys}, wanted an integer from 1 to ${maxKeysLimit}`,
+  );
+}

@@ -1,0 +1,338 @@
+import { type ConnectorIndex, openByRef } from "../contract/connector.ts";
+import { type Exchange } from "../contract/exchange.ts";
+import {
+  type HistoryStore,
+  type OpenHistoryStore,
+  type TimeRange,
+} from "../contract/history-store.ts";
+import { ordersFor, runReplayThreads } from "../coordinator/replay-threads.ts";
+import { QmtlError } from "../core/errors.ts";
+import { Interval } from "../core/interval.ts";
+import { componentsOf, dealTasks, type Root } from "../graph/components.ts";
+import { type Graph } from "../graph/graph.ts";
+import {
+  idsOf,
+  type Prepared,
+  prepare,
+  type StrategyClass,
+  type StrategyFlags,
+  type StrategyRef,
+} from "../graph/strategy.ts";
+import { type TaskCounts } from "../worker/protocol.ts";
+import { runReplay } from "../worker/replay-run.ts";
+import { backfillStreams, type StreamFill, streamRoots } from "./backfill-streams.ts";
+import { missingIn } from "./coverage.ts";
+import { chooseExchange, openStandIn } from "./exchange-choice.ts";
+import { OutputRecorder } from "./output-recorder.ts";
+import { type BacktestReport, type RunProgress } from "./report.ts";
+import { type RunSettings } from "./settings.ts";
+
+/** A backtest, everything resolved. */
+export interface Backtest {
+  readonly strategy: StrategyClass;
+  /** Where worker threads find the class; without it the run stays in this thread. */
+  readonly ref: StrategyRef | undefined;
+  readonly flags: StrategyFlags;
+  readonly settings: RunSettings;
+  /** Length of the range if no start is given, ms. */
+  readonly spanMs: number;
+  readonly connectors: ConnectorIndex;
+  readonly onProgress: (progress: RunProgress) => void;
+}
+
+/** What a run has opened and found out before it fetches. */
+interface Opened {
+  readonly store: HistoryStore;
+  readonly exchange: Exchange | undefined;
+  readonly isSimulated: boolean;
+  readonly range: TimeRange;
+  readonly notes: readonly string[];
+}
+
+/**
+ * Completes history, replays it through the strategy and records the outputs.
+ *
+ * @throws QmtlError as `retryOf` says; nothing is left half-written.
+ */
+export async function backtest(run: Backtest, signal: AbortSignal): Promise<BacktestReport> {
+  const prepared = prepare(run.strategy, run.flags);
+  const opened = await open(run, prepared.graph, signal);
+  try {
+    for (const text of opened.notes) run.onProgress({ kind: "note", text });
+    const started = performance.now();
+    const fills = await backfillStreams(
+      {
+        graph: prepared.graph,
+        store: opened.store,
+        exchange: opened.exchange,
+        range: opened.range,
+        isRefetching: run.settings.refetch,
+        onProgress: run.onProgress,
+      },
+      signal,
+    );
+    const filled = performance.now();
+    const recorder = new OutputRecorder(prepared.graph, opened.store);
+    const counts = await replayAll(run, prepared, opened, recorder, signal);
+    await recorder.finish(opened.range, signal);
+    const replayed = performance.now();
+    return reportOf(run, prepared, opened, {
+      fills,
+      recorder,
+      counts,
+      backfillSeconds: (filled - started) / 1_000,
+      replaySeconds: (replayed - filled) / 1_000,
+    });
+  } finally {
+    await opened.exchange?.close();
+    await opened.store.close();
+  }
+}
+
+/** Opens store and exchange; falls back to the simulated exchange only as `--exchange auto` says. */
+async function open(run: Backtest, graph: Graph, signal: AbortSignal): Promise<Opened> {
+  const { settings, connectors } = run;
+  checkRange(settings);
+  const isSimulated =
+    typeof settings.exchange === "object" && settings.exchange.kind === "simulated";
+  const store = await openStore(run, isSimulated, signal);
+  try {
+    if (settings.end !== undefined && !settings.refetch) {
+      const range = rangeOf(run, graph, settings.end);
+      if (await isCovered(store, graph, range, signal)) {
+        return { store, exchange: undefined, isSimulated, range, notes: [] };
+      }
+    }
+    const symbols = [...new Set(streamRoots(graph).map(({ key }) => key))];
+    const chosen = await chooseExchange(connectors, settings, symbols, signal);
+    if (chosen.kind === "open") {
+      const { range, notes } = cutRange(run, graph, chosen.serverTimeMs);
+      return { store, exchange: chosen.exchange, isSimulated, range, notes };
+    }
+    const { range } = cutRange(run, graph, Date.now());
+    if (await hasAny(store, graph, range, signal)) {
+      const note = `The exchange can't be reached (${chosen.reason}): stored bars are used, what is missing is listed`;
+      return { store, exchange: undefined, isSimulated, range, notes: [note] };
+    }
+    await store.close();
+    return await openSimulated(run, graph, chosen.reason, signal);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function openSimulated(
+  run: Backtest,
+  graph: Graph,
+  reason: string,
+  signal: AbortSignal,
+): Promise<Opened> {
+  const store = await openStore(run, true, signal);
+  try {
+    const exchange = await openStandIn(run.connectors, signal);
+    const { range, notes } = cutRange(run, graph, await exchange.serverTime(signal));
+    const note = `The exchange can't be reached (${reason}): going on with SIMULATED bars in a store of their own`;
+    return { store, exchange, isSimulated: true, range, notes: [note, ...notes] };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function openStore(
+  run: Backtest,
+  isSimulated: boolean,
+  signal: AbortSignal,
+): Promise<HistoryStore> {
+  const ref = run.connectors.refOf("history", run.settings.history);
+  const door = await openByRef<OpenHistoryStore>(ref);
+  return await door(ref.url, { mode: "write", isSimulated }, signal);
+}
+
+function checkRange({ start, end }: RunSettings): void {
+  if (start !== undefined && end !== undefined && start >= end) {
+    throw new QmtlError(
+      "RANGE_INVALID",
+      `Cannot backtest from ${iso(start)} to ${iso(end)}: the start is not before the end`,
+    );
+  }
+}
+
+/** The range before it is cut to closed bars; without a start, `spanMs` back from the end. */
+function rangeOf(run: Backtest, graph: Graph, end: number): TimeRange {
+  const finest = finestInterval(graph);
+  const start = run.settings.start ?? finest.floor(end - run.spanMs);
+  return { start, end };
+}
+
+/** The range cut to bars that are closed by the exchange's clock. */
+function cutRange(
+  run: Backtest,
+  graph: Graph,
+  serverTimeMs: number,
+): { readonly range: TimeRange; readonly notes: readonly string[] } {
+  const { start, end } = run.settings;
+  const closed = finestInterval(graph).floor(serverTimeMs);
+  if (start !== undefined && start >= closed) {
+    throw new QmtlError(
+      "RANGE_IN_FUTURE",
+      `Cannot backtest from ${iso(start)}: the exchange's last closed bar ends at ${iso(closed)}, wanted a start before that`,
+    );
+  }
+  const isCut = end !== undefined && end > closed;
+  const range = rangeOf(run, graph, isCut || end === undefined ? closed : end);
+  const notes = isCut
+    ? [`The end ${iso(end)} is beyond the last closed bar: cut to ${iso(closed)}`]
+    : [];
+  return { range, notes };
+}
+
+function finestInterval(graph: Graph): Interval {
+  const intervals = graph.nodes
+    .filter(({ kind }) => kind === "stream")
+    .map(({ interval }) => interval)
+    .toSorted((a, b) => a.lengthMs - b.lengthMs);
+  return intervals[0] ?? Interval.of("1m");
+}
+
+async function isCovered(
+  store: HistoryStore,
+  graph: Graph,
+  range: TimeRange,
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (const { series } of streamRoots(graph)) {
+    if (missingIn(await store.coverage(series, signal), range).length > 0) return false;
+  }
+  return true;
+}
+
+async function hasAny(
+  store: HistoryStore,
+  graph: Graph,
+  range: TimeRange,
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (const { series } of streamRoots(graph)) {
+    const { have } = await store.coverage(series, signal);
+    if (have.some(({ start, end }) => start < range.end && end > range.start)) return true;
+  }
+  return false;
+}
+
+/** Replays in this thread, or on threads of their own where there is more than one to use. */
+async function replayAll(
+  run: Backtest,
+  prepared: Prepared,
+  opened: Opened,
+  recorder: OutputRecorder,
+  signal: AbortSignal,
+): Promise<readonly TaskCounts[]> {
+  const { graph } = prepared;
+  const components = componentsOf(graph);
+  const ranges = (root: Root): TimeRange => clip(graph, root, opened.range);
+  const onRows = replayProgress(run, graph, opened.range);
+  const threads = run.ref === undefined ? 1 : run.settings.threads;
+  const isPoisoning = process.env["NODE_ENV"] !== "production";
+  if (threads === 1 || components.length === 1 || run.ref === undefined) {
+    let storing = Promise.resolve();
+    const counts = await runReplay(
+      {
+        graph,
+        store: opened.store,
+        components,
+        ranges: components.flatMap(({ roots }) => roots.map(ranges)),
+        isPoisoning,
+        onRows,
+        onOutputs: (outputs) => {
+          storing = storing.then(async () => await recorder.take(outputs, signal));
+        },
+        drain: async () => await storing,
+      },
+      signal,
+    );
+    await storing;
+    return [counts];
+  }
+  const base = {
+    strategy: run.ref,
+    flags: run.flags,
+    ids: idsOf(graph),
+    history: run.connectors.refOf("history", run.settings.history),
+    isSimulated: opened.isSimulated,
+    isPoisoning,
+  };
+  return await runReplayThreads(
+    {
+      orders: ordersFor(base, dealTasks(components, threads), ranges),
+      onRows,
+      onOutputs: async (outputs) => await recorder.take(outputs, signal),
+    },
+    signal,
+  );
+}
+
+function clip(graph: Graph, root: Root, range: TimeRange): TimeRange {
+  const interval = graph.nodes[root.node]?.interval;
+  return { start: range.start, end: interval?.floor(range.end) ?? range.end };
+}
+
+function replayProgress(
+  run: Backtest,
+  graph: Graph,
+  range: TimeRange,
+): (root: Root, rows: number) => void {
+  const done = new Map<string, number>();
+  return ({ node, key }, rows) => {
+    const interval = graph.nodes[node]?.interval ?? Interval.of("1m");
+    const label = `${key} ${interval.name}`;
+    const sum = (done.get(label) ?? 0) + rows;
+    done.set(label, sum);
+    const total = interval.countBetween(range.start, range.end);
+    run.onProgress({ kind: "replay", label, done: sum, total });
+  };
+}
+
+function reportOf(
+  run: Backtest,
+  prepared: Prepared,
+  opened: Opened,
+  measured: {
+    readonly fills: readonly StreamFill[];
+    readonly recorder: OutputRecorder;
+    readonly counts: readonly TaskCounts[];
+    readonly backfillSeconds: number;
+    readonly replaySeconds: number;
+  },
+): BacktestReport {
+  const streams = measured.counts.flatMap((counts) => counts.streams);
+  const records = streams.reduce((sum, { counts }) => sum + counts.accepted, 0);
+  const { backfillSeconds, replaySeconds, fills } = measured;
+  return {
+    strategy: prepared.name,
+    mode: "backtest",
+    exchange: opened.exchange?.name ?? "none",
+    simulated: opened.isSimulated,
+    history: run.settings.history,
+    start: opened.range.start,
+    end: opened.range.end,
+    threads: measured.counts.length,
+    streams: fills.map(({ report }) => report),
+    nodes: measured.recorder.reports(),
+    refused: measured.counts
+      .flatMap((counts) => counts.nodes)
+      .reduce((sum, { refused }) => sum + refused, 0),
+    late: streams.reduce((sum, { counts }) => sum + counts.late + counts.duplicate, 0),
+    records,
+    requests: fills.reduce((sum, { requests }) => sum + requests, 0),
+    backfillSeconds,
+    replaySeconds,
+    recordsPerSecond: replaySeconds > 0 ? records / replaySeconds : 0,
+    notes: [...prepared.notes, ...opened.notes],
+  };
+}
+
+function iso(ms: number): string {
+  return Number.isFinite(ms) && Math.abs(ms) < 8.64e15 ? new Date(ms).toISOString() : String(ms);
+}

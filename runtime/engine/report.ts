@@ -1,0 +1,65 @@
+import { type TimeRange } from "../contract/history-store.ts";
+
+/** A stream of a run, for one key. */
+export interface StreamReport {
+  readonly name: string;
+  readonly key: string;
+  readonly nodeId: string;
+  readonly interval: string;
+  /** Rows in the range, and how many of them this run fetched. */
+  readonly rows: number;
+  readonly fetched: number;
+  /** Holes that the exchange itself has. */
+  readonly gaps: readonly TimeRange[];
+  /** What could not be fetched. */
+  readonly missing: readonly TimeRange[];
+}
+
+/** A node of a run, for one key. */
+export interface NodeReport {
+  readonly name: string;
+  readonly key: string;
+  readonly nodeId: string;
+  readonly definitionId: string;
+  readonly outputs: number;
+  /** Newest output: open time and fields. */
+  readonly last: { readonly ts: number; readonly values: Readonly<Record<string, number>> } | null;
+}
+
+/** What a backtest came to. */
+export interface BacktestReport {
+  readonly strategy: string;
+  readonly mode: "backtest";
+  /** `binance`, `simulated`, `recorded`, or `none` if everything was stored. */
+  readonly exchange: string;
+  /** True: the bars are made up, and lie in a store of their own. */
+  readonly simulated: boolean;
+  readonly history: string;
+  readonly start: number;
+  readonly end: number;
+  readonly threads: number;
+  readonly streams: readonly StreamReport[];
+  readonly nodes: readonly NodeReport[];
+  /** Outputs refused because a value was infinite or not of its kind, and late or repeated bars. */
+  readonly refused: number;
+  readonly late: number;
+  /** Records replayed, and how long fetching and replaying took. */
+  readonly records: number;
+  readonly requests: number;
+  readonly backfillSeconds: number;
+  readonly replaySeconds: number;
+  readonly recordsPerSecond: number;
+  readonly notes: readonly string[];
+}
+
+/** What a run tells while it is under way. */
+export type RunProgress =
+  | { readonly kind: "note"; readonly text: string }
+  | {
+      readonly kind: "backfill" | "replay";
+      /** Stream and key, `BTCUSDT 1m`. */
+      readonly label: string;
+      /** Bars done of all bars; `total` is a bound where the exchange has holes. */
+      readonly done: number;
+      readonly total: number;
+    };

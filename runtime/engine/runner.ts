@@ -1,0 +1,93 @@
+import { type ConnectorIndex } from "../contract/connector.ts";
+import { QmtlError } from "../core/errors.ts";
+import { type StrategyClass, type StrategyFlags } from "../graph/strategy.ts";
+import { backtest } from "./backtest.ts";
+import { type BacktestReport, type RunProgress } from "./report.ts";
+import { type RunSettings, type RunSettingsInput, resolveSettings } from "./settings.ts";
+import { main } from "./terminal/main.ts";
+
+const dayMs = 86_400_000;
+
+/** What a strategy runs with if neither flags nor settings say otherwise. */
+export interface StrategyDefaults {
+  readonly symbols?: readonly string[];
+  readonly interval?: string | number;
+  /** Length of a backtest without `--start`, in days (default 3). */
+  readonly days?: number;
+}
+
+/** A backtest from code: settings by name, or none of them. */
+export interface BacktestOptions extends Omit<RunSettingsInput, "start" | "end"> {
+  /** First open time: ISO text, epoch s or ms, or a Date. */
+  readonly startTime?: string | number | Date;
+  /** End of open times, exclusive; beyond the exchange's clock it is cut to the last closed bar. */
+  readonly endTime?: string | number | Date;
+  readonly defaults?: StrategyDefaults;
+  /** `import.meta.url` of the strategy's module: needed for more than one thread. */
+  readonly module?: string;
+  readonly onProgress?: (progress: RunProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Runs strategies. Nothing is shared between two runs. */
+export const Runner = {
+  /**
+   * Backtests over stored history, which is completed first.
+   *
+   * @throws QmtlError as `retryOf` says; nothing is left half-written.
+   */
+  async backtest(strategy: StrategyClass, options: BacktestOptions = {}): Promise<BacktestReport> {
+    const { startTime, endTime, defaults = {}, module, onProgress, signal, ...given } = options;
+    const input = { ...given, start: startTime, end: endTime };
+    const settings = resolveSettings(input, process.env);
+    return await backtest(
+      {
+        strategy,
+        ref: module === undefined ? undefined : { module, exportName: strategy.name },
+        flags: flagsOf(settings, defaults),
+        settings,
+        spanMs: (defaults.days ?? 3) * dayMs,
+        connectors: await loadConnectors(),
+        onProgress: onProgress ?? (() => undefined),
+      },
+      signal ?? new AbortController().signal,
+    );
+  },
+
+  /**
+   * A strategy file's last line: runs the class from the command line if the file is the program,
+   * does nothing if it was imported (by a worker, by a test).
+   */
+  async main(
+    meta: { readonly main: boolean; readonly url: string },
+    strategy: StrategyClass,
+    defaults: StrategyDefaults = {},
+  ): Promise<void> {
+    if (!meta.main) return;
+    process.exitCode = await main({
+      name: strategy.name,
+      argv: process.argv.slice(2),
+      run: async (options) =>
+        await Runner.backtest(strategy, { ...options, defaults, module: meta.url }),
+    });
+  },
+};
+
+function flagsOf(settings: RunSettings, defaults: StrategyDefaults): StrategyFlags {
+  const symbols = settings.symbols ?? defaults.symbols;
+  const interval = settings.interval ?? defaults.interval;
+  if (symbols === undefined || interval === undefined) {
+    throw new QmtlError(
+      "CONFIG_INVALID",
+      `Cannot use the settings: ${symbols === undefined ? "symbols" : "interval"} is not given, wanted --${symbols === undefined ? "symbols A,B" : "interval 1m"}`,
+    );
+  }
+  return { symbols, interval: String(interval) };
+}
+
+/** The one dynamic import across rooms: `runtime/` names the connectors, it does not know them. */
+async function loadConnectors(): Promise<ConnectorIndex> {
+  const name = "qmtl/connectors";
+  const module = (await import(name)) as { readonly connectors: ConnectorIndex };
+  return module.connectors;
+}

@@ -1,0 +1,155 @@
+import { existsSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { parse as parseYaml } from "yaml";
+import { z } from "zod";
+import { type ExchangeChoice } from "../contract/connector.ts";
+import { errorText, QmtlError } from "../core/errors.ts";
+import { Interval } from "../core/interval.ts";
+
+/** Threads of a run, at most. */
+const threadsMax = 256;
+/** Symbols of a run, at most. */
+const symbolsMax = 10_000;
+const secondsBelow = 100_000_000_000;
+
+const list = z
+  .union([z.string(), z.array(z.string())])
+  .transform((value) => (typeof value === "string" ? value.split(",") : value))
+  .transform((names) => names.map((name) => name.trim()).filter((name) => name !== ""))
+  .pipe(z.array(z.string()).min(1).max(symbolsMax));
+
+const time = z.union([z.string(), z.number(), z.date()]).transform((value, context) => {
+  const ms = timeOf(value);
+  if (Number.isFinite(ms)) return ms;
+  context.addIssue(`found ${JSON.stringify(value)}, wanted an ISO time or epoch s or ms`);
+  return z.NEVER;
+});
+
+const exchange = z.string().transform((value, context): ExchangeChoice | "auto" => {
+  const [kind = "", ...rest] = value.split(":");
+  const argument = rest.join(":");
+  if (kind === "auto" && argument === "") return "auto";
+  if (kind === "binance" && argument === "") return { kind };
+  if (kind === "simulated" && /^\d{0,15}$/.test(argument)) return { kind, seed: Number(argument) };
+  if (kind === "recorded" && argument !== "") return { kind, dir: argument };
+  context.addIssue(
+    `found "${value}", wanted auto, binance, simulated, simulated:SEED or recorded:DIR`,
+  );
+  return z.NEVER;
+});
+
+const interval = z.union([z.string(), z.number()]).transform((value, context) => {
+  try {
+    const seconds = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
+    return Interval.of(seconds).name;
+  } catch (error) {
+    context.addIssue(errorText(error));
+    return z.NEVER;
+  }
+});
+
+const flag = z.union([z.boolean(), z.stringbool()]);
+
+/** Settings of a run. Each may come from a flag, the environment or `qmtl.yml`, in this order. */
+export const runSettings = z.strictObject({
+  symbols: list.optional().describe("Symbols, A,B"),
+  interval: interval.optional().describe("Bar length, 1m"),
+  start: time.optional().describe("First open time: ISO, epoch s or ms"),
+  end: time.optional().describe("End of open times, exclusive: ISO, epoch s or ms"),
+  exchange: exchange.default("auto").describe("auto | binance | simulated[:SEED] | recorded:DIR"),
+  history: z
+    .string()
+    .default("sqlite:.qmtl/history.db")
+    .describe("History store: sqlite:PATH or questdb://HOST:PORT"),
+  state: z.string().default("memory:").describe("Checkpoints: memory:, sqlite:PATH or redis://…"),
+  threads: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(threadsMax)
+    .default(() => availableParallelism())
+    .describe("Worker threads; default one per core"),
+  refetch: flag.default(false).describe("Forget stored bars of the range and fetch them again"),
+  binanceUrl: z.url().optional().describe("Base URL of the exchange's REST API; never falls back"),
+});
+
+/** Resolved settings. */
+export type RunSettings = z.output<typeof runSettings>;
+
+/** Settings as they come in: text from flags and environment, data from code and file. */
+export type RunSettingsInput = { readonly [K in keyof RunSettings]?: unknown };
+
+const environmentNames: Readonly<Record<string, keyof RunSettings | undefined>> = {
+  QMTL_SYMBOLS: "symbols",
+  QMTL_INTERVAL: "interval",
+  QMTL_START: "start",
+  QMTL_END: "end",
+  QMTL_EXCHANGE: "exchange",
+  QMTL_HISTORY: "history",
+  QMTL_STATE: "state",
+  QMTL_THREADS: "threads",
+  QMTL_BINANCE_URL: "binanceUrl",
+  // Read elsewhere: recorded data and long runs of the tests, downloaded servers, log level.
+  QMTL_RECORDED_DATA: undefined,
+  QMTL_SOAK: undefined,
+  QMTL_SEED: undefined,
+  QMTL_CACHE: undefined,
+  QMTL_LOG: undefined,
+};
+
+/**
+ * Resolves settings: `given` (flags, code) over the environment over `qmtl.yml` over defaults.
+ *
+ * @throws QmtlError CONFIG_INVALID naming every unknown key and bad value, before anything is
+ *   written.
+ */
+export function resolveSettings(
+  given: RunSettingsInput,
+  environment: Readonly<Record<string, string | undefined>>,
+  file = "qmtl.yml",
+): RunSettings {
+  const faults: string[] = [];
+  const fromFile = readFile(file, faults);
+  const fromEnvironment: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(environment)) {
+    if (!name.startsWith("QMTL_") || value === undefined) continue;
+    if (!(name in environmentNames)) faults.push(`${name}: unknown environment variable`);
+    const key = environmentNames[name];
+    if (key !== undefined) fromEnvironment[key] = value;
+  }
+  const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const parsed = runSettings.safeParse({ ...fromFile, ...fromEnvironment, ...set });
+  for (const issue of parsed.error?.issues ?? []) {
+    const place = issue.path.join(".");
+    faults.push(place === "" ? issue.message : `${place}: ${issue.message}`);
+  }
+  if (parsed.success && faults.length === 0) return parsed.data;
+  throw new QmtlError("CONFIG_INVALID", `Cannot use the settings: ${faults.join("; ")}`);
+}
+
+function readFile(file: string, faults: string[]): Readonly<Record<string, unknown>> {
+  if (!existsSync(file)) return {};
+  try {
+    const content: unknown = parseYaml(readFileSync(file, "utf8"));
+    if (content === null || content === undefined) return {};
+    if (typeof content === "object" && !Array.isArray(content)) return { ...content };
+    faults.push(`${file}: found no mapping, wanted "key: value" lines`);
+  } catch (error) {
+    faults.push(`${file}: ${errorText(error).split("\n")[0] ?? ""}`);
+  }
+  return {};
+}
+
+/** ms since epoch of an ISO time, epoch seconds or epoch ms; NaN if it is none of them. */
+function timeOf(value: string | number | Date): number {
+  if (value instanceof Date) return value.getTime();
+  const text = String(value).trim();
+  if (/^-?\d+(\.\d+)?$/.test(text)) {
+    const number = Number(text);
+    return Math.abs(number) < secondsBelow ? Math.round(number * 1_000) : Math.round(number);
+  }
+  if (!/^\d{4}-\d\d-\d\d/.test(text)) return Number.NaN;
+  // A time without a zone is UTC, like every time of the exchange.
+  const hasZone = /(Z|[+-]\d\d:?\d\d)$/.test(text) || /^\d{4}-\d\d-\d\d$/.test(text);
+  return Date.parse(hasZone ? text : `${text.replace(" ", "T")}Z`);
+}

@@ -1,0 +1,159 @@
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { errorText, QmtlError } from "../../core/errors.ts";
+import { type BacktestReport, type RunProgress } from "../report.ts";
+import { createProgress } from "./progress.ts";
+import { renderReport } from "./report-table.ts";
+
+const exitInterrupted = 130;
+
+/** Options the command line gives to a run. */
+interface RunOptions extends Readonly<Record<string, unknown>> {
+  readonly onProgress: (progress: RunProgress) => void;
+  readonly signal: AbortSignal;
+}
+
+/** A program around one strategy. */
+export interface Program {
+  readonly name: string;
+  readonly argv: readonly string[];
+  readonly run: (options: RunOptions) => Promise<BacktestReport>;
+}
+
+const flags = {
+  symbols: { type: "string" },
+  "symbols-file": { type: "string" },
+  interval: { type: "string" },
+  start: { type: "string" },
+  end: { type: "string" },
+  exchange: { type: "string" },
+  history: { type: "string" },
+  state: { type: "string" },
+  threads: { type: "string" },
+  refetch: { type: "boolean" },
+  json: { type: "boolean" },
+  "no-progress": { type: "boolean" },
+  help: { type: "boolean", short: "h" },
+} as const;
+
+const help = (
+  name: string,
+): string => `${name}: a backtest over stored history, completed from the exchange first
+
+  --symbols A,B          symbols as the exchange spells them (BTCUSDT,ETHUSDT)
+  --symbols-file FILE    one symbol a line, or commas
+  --interval 1m          1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M, or seconds
+  --start, --end TIME    ISO (UTC), epoch s or ms; [start, end) by open time; default the last days
+  --exchange WHICH       auto (default) | binance | simulated[:SEED] | recorded:DIR
+  --history URL          sqlite:PATH (default sqlite:.qmtl/history.db)
+  --state URL            checkpoints (default memory:)
+  --threads N            worker threads (default one per core)
+  --refetch              forget the range's stored bars and fetch them again
+  --json                 the report as JSON on standard output
+  --no-progress          no progress on standard error
+  --help                 this text
+
+Environment: QMTL_SYMBOLS, QMTL_HISTORY, … as the flags; QMTL_BINANCE_URL names the exchange's REST
+API and never falls back. File: qmtl.yml with the same names. A flag wins over both.
+`;
+
+/** Runs the program and returns its exit code: one line on standard error says what went wrong. */
+export async function main(program: Program): Promise<number> {
+  const stop = new AbortController();
+  const onSignal = (): void => {
+    stop.abort(new QmtlError("ABORTED", "Cannot go on: interrupted; what was fetched is stored"));
+  };
+  process.once("SIGINT", onSignal);
+  process.once("SIGTERM", onSignal);
+  try {
+    const values = parse(program.argv);
+    if (values.help === true) {
+      process.stdout.write(help(program.name));
+      return 0;
+    }
+    const {
+      json,
+      "no-progress": noProgress,
+      "symbols-file": file,
+      help: _help,
+      ...settings
+    } = values;
+    const symbols = file === undefined ? settings.symbols : readSymbols(file);
+    const progress = createProgress(process.stderr, noProgress !== true);
+    try {
+      const report = await program.run({
+        startTime: settings.start,
+        endTime: settings.end,
+        ...without(settings, ["start", "end"]),
+        symbols,
+        onProgress: progress.show,
+        signal: stop.signal,
+      });
+      progress.close();
+      process.stdout.write(json === true ? `${toJson(report)}\n` : renderReport(report));
+      return report.streams.some(({ missing }) => missing.length > 0) && report.records === 0
+        ? 1
+        : 0;
+    } finally {
+      progress.close();
+    }
+  } catch (error) {
+    process.stderr.write(`${lineOf(error)}\n`);
+    return stop.signal.aborted ? exitInterrupted : 1;
+  } finally {
+    process.off("SIGINT", onSignal);
+    process.off("SIGTERM", onSignal);
+  }
+}
+
+function parse(argv: readonly string[]): ReturnType<typeof parseFlags> {
+  try {
+    return parseFlags(argv);
+  } catch (error) {
+    throw new QmtlError(
+      "CONFIG_INVALID",
+      `Cannot read the command line: ${errorText(error)} (--help lists the flags)`,
+    );
+  }
+}
+
+function parseFlags(argv: readonly string[]): {
+  readonly [K in keyof typeof flags]?: (typeof flags)[K]["type"] extends "string"
+    ? string
+    : boolean;
+} {
+  return parseArgs({ args: [...argv], options: flags, strict: true }).values;
+}
+
+function readSymbols(file: string): readonly string[] {
+  try {
+    return readFileSync(file, "utf8")
+      .split(/[\s,]+/)
+      .filter((symbol) => symbol !== "");
+  } catch (error) {
+    throw new QmtlError(
+      "CONFIG_INVALID",
+      `Cannot read the symbols file "${file}": ${errorText(error)}`,
+    );
+  }
+}
+
+function without<T extends object, K extends keyof T>(value: T, names: readonly K[]): Omit<T, K> {
+  const copy = { ...value };
+  for (const name of names) delete copy[name];
+  return copy;
+}
+
+/** JSON has no NaN: it becomes null. */
+function toJson(report: BacktestReport): string {
+  return JSON.stringify(report, null, 2);
+}
+
+/** One line for the user; a stack only where the fault is ours. */
+function lineOf(error: unknown): string {
+  if (error instanceof QmtlError) return `qmtl: ${error.message} [${error.code}]`;
+  if (error instanceof RangeError || error instanceof TypeError) {
+    return `qmtl: internal error: ${error.stack ?? error.message}`;
+  }
+  return `qmtl: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+}

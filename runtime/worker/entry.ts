@@ -1,0 +1,79 @@
+/** The worker thread's main module, and the only place that touches `parentPort`. */
+import { parentPort } from "node:worker_threads";
+import { openByRef } from "../contract/connector.ts";
+import { type OpenHistoryStore } from "../contract/history-store.ts";
+import { QmtlError, toErrorData } from "../core/errors.ts";
+import { prepareHere } from "../graph/strategy.ts";
+import { type Order, type ReplayOrder, type Report } from "./protocol.ts";
+import { runReplay } from "./replay-run.ts";
+
+/** Batches of outputs on their way to the main thread, at most. */
+const outputsInFlightMax = 8;
+
+if (parentPort === null) throw new Error("Cannot run the worker entry in the main thread");
+const port = parentPort;
+const stopping = new AbortController();
+let inFlight = 0;
+let onRoom: (() => void) | undefined;
+
+function report(message: Report): void {
+  port.postMessage(message);
+}
+
+port.on("message", (order: Order) => {
+  switch (order.kind) {
+    case "replay":
+      void runOrder(order.order);
+      return;
+    case "taken":
+      inFlight -= order.count;
+      onRoom?.();
+      return;
+    case "stop":
+      stopping.abort(new QmtlError("ABORTED", "Cannot go on: the run was stopped"));
+      onRoom?.();
+  }
+});
+
+async function runOrder(order: ReplayOrder): Promise<void> {
+  try {
+    const { graph } = await prepareHere(order.strategy, order.flags, order.ids);
+    const open = await openByRef<OpenHistoryStore>(order.history);
+    const options = { mode: "read", isSimulated: order.isSimulated } as const;
+    const store = await open(order.history.url, options, stopping.signal);
+    try {
+      const run = {
+        ...order,
+        graph,
+        store,
+        onOutputs: (outputs: Extract<Report, { kind: "rows" }>["outputs"]) => {
+          inFlight += 1;
+          report({ kind: "rows", outputs });
+        },
+        onRows: (root: Extract<Report, { kind: "progress" }>["root"], rows: number) => {
+          report({ kind: "progress", root, rows });
+        },
+        drain,
+      };
+      report({ kind: "done", counts: await runReplay(run, stopping.signal) });
+    } finally {
+      await store.close();
+    }
+  } catch (error) {
+    report({ kind: "failed", error: toErrorData(error) });
+  } finally {
+    port.close();
+  }
+}
+
+/** Back pressure: waits while the main thread has not stored what it was sent. */
+async function drain(): Promise<void> {
+  while (inFlight >= outputsInFlightMax && !stopping.signal.aborted) {
+    await new Promise<void>((resolve) => {
+      onRoom = resolve;
+    });
+  }
+  // Lets orders in even where nothing waits.
+  await Promise.resolve();
+  stopping.signal.throwIfAborted();
+}

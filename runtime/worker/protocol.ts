@@ -1,0 +1,52 @@
+import { type ColumnBatch } from "../contract/columns.ts";
+import { type ConnectorRef } from "../contract/connector.ts";
+import { type TimeRange } from "../contract/history-store.ts";
+import { type ErrorData } from "../core/errors.ts";
+import { type Component, type Root } from "../graph/components.ts";
+import { type StrategyFlags, type StrategyRef } from "../graph/strategy.ts";
+import { type StreamCounts } from "./task.ts";
+
+/** Outputs of one node and key, in time order. */
+export interface NodeRows {
+  readonly node: number;
+  readonly key: string;
+  readonly rows: ColumnBatch;
+}
+
+/** What a task has counted. */
+export interface TaskCounts {
+  readonly streams: readonly { readonly node: number; readonly counts: StreamCounts }[];
+  readonly nodes: readonly {
+    readonly node: number;
+    readonly emitted: number;
+    readonly refused: number;
+  }[];
+}
+
+/** What a thread needs to replay its tasks: it imports and opens everything itself. */
+export interface ReplayOrder {
+  readonly strategy: StrategyRef;
+  readonly flags: StrategyFlags;
+  /** IDs of the main thread's graph, to compare. */
+  readonly ids: readonly string[];
+  readonly history: ConnectorRef;
+  readonly isSimulated: boolean;
+  readonly components: readonly Component[];
+  /** Range of each root, in the order of the components' roots. */
+  readonly ranges: readonly TimeRange[];
+  readonly isPoisoning: boolean;
+}
+
+/** Coordinator to worker. Readers `switch` on `kind` without a `default`. */
+export type Order =
+  | { readonly kind: "replay"; readonly order: ReplayOrder }
+  /** `count` batches of outputs have been stored: the worker may send as many more. */
+  | { readonly kind: "taken"; readonly count: number }
+  | { readonly kind: "stop" };
+
+/** Worker to coordinator. Plain data only: `structuredClone` is the whole wire format. */
+export type Report =
+  | { readonly kind: "rows"; readonly outputs: readonly NodeRows[] }
+  | { readonly kind: "progress"; readonly root: Root; readonly rows: number }
+  | { readonly kind: "done"; readonly counts: TaskCounts }
+  | { readonly kind: "failed"; readonly error: ErrorData };

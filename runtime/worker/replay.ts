@@ -1,0 +1,128 @@
+import { type ColumnBatch } from "../contract/columns.ts";
+import { type HistoryStore, type Series, type TimeRange } from "../contract/history-store.ts";
+import { assert } from "../core/assert.ts";
+import { type Component, type Root } from "../graph/components.ts";
+import { type Graph } from "../graph/graph.ts";
+import { type Task } from "./task.ts";
+
+/** Where a replay reads from and reports to. */
+export interface ReplayFeed {
+  readonly store: HistoryStore;
+  /** Rows of a root that are replayed, `[start, end)` by open time. */
+  readonly rangeOf: (root: Root) => TimeRange;
+  /** Told after each batch of rows that the task has taken. */
+  readonly onRows: (root: Root, rows: number) => void;
+  /** Resolves when the sinks have room again: back pressure. */
+  readonly drain: () => Promise<void>;
+}
+
+/** A history series of a stream's key. */
+export function seriesOf(graph: Graph, node: number, key: string): Series {
+  const { definitionId, interval, schema, keys } = graph.nodes[node]!;
+  const found = keys.find((own) => own.key === key);
+  assert(found !== undefined, "a series is asked for a key of its node");
+  return { nodeId: found.nodeId, definitionId, key, interval: interval.name, schema };
+}
+
+/**
+ * Feeds stored rows to a task, in time order where a join needs it: the same `Task.accept` that
+ * live records go through.
+ */
+export async function replay(
+  task: Task,
+  graph: Graph,
+  components: readonly Component[],
+  feed: ReplayFeed,
+  signal: AbortSignal,
+): Promise<void> {
+  let end = Number.NEGATIVE_INFINITY;
+  for (const component of components) {
+    const cursors = component.roots.map((root) => new Cursor(task, graph, root, feed, signal));
+    if (component.hasJoins) await mergeByClose(task, cursors);
+    else for (const cursor of cursors) await cursor.acceptAll();
+    for (const root of component.roots) end = Math.max(end, feed.rangeOf(root).end);
+  }
+  task.advance(end);
+  task.flush();
+  await feed.drain();
+}
+
+/** Accepts rows of all cursors in rising close time; joins run at each time that all have passed. */
+async function mergeByClose(task: Task, cursors: readonly Cursor[]): Promise<void> {
+  for (const cursor of cursors) await cursor.load();
+  for (;;) {
+    let close = Number.POSITIVE_INFINITY;
+    for (const cursor of cursors) close = Math.min(close, cursor.nextClose);
+    if (close === Number.POSITIVE_INFINITY) return;
+    for (const cursor of cursors) {
+      while (cursor.nextClose === close) {
+        cursor.acceptOne();
+        if (cursor.isDrained) await cursor.load();
+      }
+    }
+    task.advance(close);
+  }
+}
+
+/** Reads one root's rows batch by batch. */
+class Cursor {
+  readonly #task: Task;
+  readonly #root: Root;
+  readonly #slot: number;
+  readonly #feed: ReplayFeed;
+  readonly #batches: AsyncIterator<ColumnBatch>;
+  #batch: ColumnBatch | undefined = undefined;
+  #row = 0;
+  nextClose = Number.POSITIVE_INFINITY;
+
+  constructor(task: Task, graph: Graph, root: Root, feed: ReplayFeed, signal: AbortSignal) {
+    this.#task = task;
+    this.#root = root;
+    this.#slot = task.slotOf(root.node, root.key);
+    this.#feed = feed;
+    const series = seriesOf(graph, root.node, root.key);
+    const batches = feed.store.fetch(series, feed.rangeOf(root), signal);
+    this.#batches = batches[Symbol.asyncIterator]();
+  }
+
+  get isDrained(): boolean {
+    return this.#batch === undefined || this.#row === this.#batch.count;
+  }
+
+  /** Reads the next batch; at the end `nextClose` is Infinity. */
+  async load(): Promise<void> {
+    if (this.#batch !== undefined) {
+      this.#feed.onRows(this.#root, this.#batch.count);
+      await this.#feed.drain();
+    }
+    const next = await this.#batches.next();
+    this.#batch = next.done === true ? undefined : next.value;
+    this.#row = 0;
+    if (this.#batch?.count === 0) await this.load();
+    else this.#look();
+  }
+
+  acceptOne(): void {
+    assert(this.#batch !== undefined, "a cursor with a next row has a batch");
+    this.#task.accept(this.#root.node, this.#slot, this.#batch, this.#row);
+    this.#row += 1;
+    this.#look();
+  }
+
+  async acceptAll(): Promise<void> {
+    for (;;) {
+      await this.load();
+      if (this.#batch === undefined) return;
+      const { count } = this.#batch;
+      for (; this.#row < count; this.#row += 1) {
+        this.#task.accept(this.#root.node, this.#slot, this.#batch, this.#row);
+      }
+    }
+  }
+
+  #look(): void {
+    this.nextClose = this.isDrained
+      ? Number.POSITIVE_INFINITY
+      : this.#task.closeOf(this.#root.node, this.#batch!, this.#row);
+  }
+}

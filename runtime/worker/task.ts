@@ -1,0 +1,305 @@
+import { type ColumnBatch } from "../contract/columns.ts";
+import { assert } from "../core/assert.ts";
+import { waitingNodes } from "../graph/components.ts";
+import { type Graph, type GraphNode } from "../graph/graph.ts";
+import { ColumnStore } from "../window/column-store.ts";
+import { Chain, type ChainedCall } from "./chain.ts";
+import { JoinGate } from "./join-gate.ts";
+import { NodeCall } from "./node-call.ts";
+import { NodeOutput, type OutputSink } from "./node-output.ts";
+
+/** What a task is made of. */
+export interface TaskOptions {
+  readonly graph: Graph;
+  /** Keys of the streams this task owns; a node is here if all its inputs are. */
+  readonly owns: (stream: GraphNode, key: string) => boolean;
+  readonly sink: OutputSink;
+  /** True (development): a view kept after compute is empty instead of stale. */
+  readonly isPoisoning: boolean;
+}
+
+/** Counts of one stream in a task. */
+export interface StreamCounts {
+  accepted: number;
+  late: number;
+  duplicate: number;
+}
+
+/** A node of this task: its keys by slot, its output, its counts. */
+interface Place {
+  readonly node: GraphNode;
+  readonly keys: readonly string[];
+  readonly slotOf: ReadonlyMap<string, number>;
+  readonly output: NodeOutput;
+}
+
+interface StreamPlace extends Place {
+  readonly chain: Chain;
+  readonly lastSeq: Float64Array;
+  /** Column of closeTime in the schema, -1 if it has none. */
+  readonly closeTimeColumn: number;
+  readonly counts: StreamCounts;
+}
+
+/**
+ * All state of one task and the loop that runs it: one thread owns it, alone. Records go in by
+ * `accept`, in rising time per key; outputs leave by the sink.
+ *
+ *   P1  A record at or before the newest of its key is late (or a duplicate) and fires nothing.
+ *   P2  Nodes on one root run inside `accept`; nodes on several run inside `advance`.
+ *   P3  Equal records in any interleaving of keys give equal outputs per key.
+ */
+export class Task {
+  readonly #places: readonly Place[];
+  readonly #streams: ReadonlyMap<number, StreamPlace>;
+  readonly #gates: readonly JoinGate[];
+
+  constructor(options: TaskOptions) {
+    const built = new TaskBuilder(options).build();
+    this.#places = built.places;
+    this.#streams = built.streams;
+    this.#gates = built.gates;
+  }
+
+  /** Slot of `key` in stream `node`; -1 if this task does not own it. */
+  slotOf(node: number, key: string): number {
+    return this.#streams.get(node)?.slotOf.get(key) ?? -1;
+  }
+
+  /** Keys of node `node` by slot. */
+  keysOf(node: number): readonly string[] {
+    return this.#places.find((place) => place.node.index === node)?.keys ?? [];
+  }
+
+  /** True if a node of this task waits for more than one root. */
+  get hasJoins(): boolean {
+    return this.#gates.length > 0;
+  }
+
+  /** Takes row `row` of `batch` as the next record of the stream and key. */
+  accept(node: number, slot: number, batch: ColumnBatch, row: number): void {
+    const stream = this.#streams.get(node);
+    assert(stream !== undefined && slot >= 0, "a task accepts records of its own streams");
+    const { store } = stream.output;
+    const ts = batch.ts[row]!;
+    const seq = batch.seq[row]!;
+    const newest = store.newestTs(slot);
+    if (ts < newest || (ts === newest && seq <= stream.lastSeq[slot]!)) {
+      this.#late(stream, slot, batch, row);
+      return;
+    }
+    stream.chain.closeThrough(slot, ts);
+    const close = closeOfRow(stream, batch, row);
+    const at = store.append(slot);
+    write(store, at, batch, row);
+    store.closes[slot] = close;
+    stream.lastSeq[slot] = seq;
+    stream.counts.accepted += 1;
+    stream.output.tell(slot, close, at);
+    stream.chain.step(slot, close);
+  }
+
+  /** Close time of row `row`: what `advance` must have passed before joins see it. */
+  closeOf(node: number, batch: ColumnBatch, row: number): number {
+    const stream = this.#streams.get(node);
+    assert(stream !== undefined, "a task knows its own streams");
+    return closeOfRow(stream, batch, row);
+  }
+
+  /** Every root of this task has come to `time`: all records closed by it have been accepted. */
+  advance(time: number): void {
+    for (const stream of this.#streams.values()) {
+      for (let slot = 0; slot < stream.keys.length; slot += 1) {
+        stream.chain.closeThrough(slot, time);
+      }
+    }
+    for (const gate of this.#gates) gate.advance(time);
+  }
+
+  /** Hands all buffered outputs to the sink. */
+  flush(): void {
+    for (const { output } of this.#places) output.flush();
+  }
+
+  /** Counts by stream and by node, for reports. */
+  counts(): {
+    readonly streams: readonly { readonly node: number; readonly counts: StreamCounts }[];
+    readonly nodes: readonly {
+      readonly node: number;
+      readonly emitted: number;
+      readonly refused: number;
+    }[];
+  } {
+    return {
+      streams: [...this.#streams.values()].map(({ node, counts }) => ({
+        node: node.index,
+        counts,
+      })),
+      nodes: this.#places
+        .filter(({ node }) => node.kind !== "stream")
+        .map(({ node, output }) => ({
+          node: node.index,
+          emitted: output.emitted,
+          refused: output.refused,
+        })),
+    };
+  }
+
+  #late(stream: StreamPlace, slot: number, batch: ColumnBatch, row: number): void {
+    const { store } = stream.output;
+    const ts = batch.ts[row]!;
+    if (ts === store.newestTs(slot) && batch.seq[row] === stream.lastSeq[slot]) {
+      stream.counts.duplicate += 1;
+      return;
+    }
+    if (stream.node.onLate === "drop") {
+      stream.counts.late += 1;
+      return;
+    }
+    const at = store.insert(slot, ts);
+    if (at < 0) {
+      stream.counts.duplicate += 1;
+      return;
+    }
+    stream.counts.late += 1;
+    write(store, at, batch, row);
+    stream.output.tell(slot, closeOfRow(stream, batch, row), at);
+  }
+}
+
+/** The close of a bar: the next boundary; an off-grid bar's is closeTime + 1 rounded up to the grid. */
+function closeOfRow(stream: StreamPlace, batch: ColumnBatch, row: number): number {
+  const ts = batch.ts[row]!;
+  const { interval } = stream.node;
+  if (stream.closeTimeColumn < 0 || interval.floor(ts) === ts) return interval.closeOf(ts);
+  return interval.ceil(batch.columns[stream.closeTimeColumn]![row]! + 1);
+}
+
+function write(store: ColumnStore, at: number, batch: ColumnBatch, row: number): void {
+  const { values, stride } = store;
+  values[at] = batch.ts[row]!;
+  for (let i = 0; i < batch.columns.length; i += 1) {
+    values[at + (i + 1) * stride] = batch.columns[i]![row]!;
+  }
+}
+
+/** Builds a task's places in topological order, so that inputs exist before their readers. */
+class TaskBuilder {
+  readonly #options: TaskOptions;
+  readonly #places: Place[] = [];
+  readonly #byNode = new Map<number, Place>();
+  readonly #gates: JoinGate[] = [];
+  readonly #chained = new Map<number, ChainedCall[]>();
+  readonly #chainOf = new Map<number, number>();
+  readonly #isGated: ReadonlySet<number>;
+
+  constructor(options: TaskOptions) {
+    this.#options = options;
+    this.#isGated = waitingNodes(options.graph);
+  }
+
+  build(): {
+    readonly places: readonly Place[];
+    readonly streams: ReadonlyMap<number, StreamPlace>;
+    readonly gates: readonly JoinGate[];
+  } {
+    for (const node of this.#options.graph.nodes) {
+      if (node.kind === "stream") this.#addStream(node);
+      else if (this.#isGated.has(node.index)) this.#addGated(node);
+      else this.#addChained(node);
+    }
+    const streams = new Map<number, StreamPlace>();
+    for (const place of this.#places) {
+      if (place.node.kind === "stream") streams.set(place.node.index, this.#streamPlace(place));
+    }
+    return { places: this.#places, streams, gates: this.#gates };
+  }
+
+  #addStream(node: GraphNode): void {
+    const keys = node.keys.map(({ key }) => key).filter((key) => this.#options.owns(node, key));
+    this.#chainOf.set(node.index, node.index);
+    this.#chained.set(node.index, []);
+    this.#place(node, keys, undefined);
+  }
+
+  /** A node on one root shares its stream's slots: no copy, no queue. */
+  #addChained(node: GraphNode): void {
+    const first = this.#byNode.get(node.inputs[0]!.from);
+    const stream = this.#chainOf.get(node.inputs[0]!.from);
+    if (first === undefined || stream === undefined) return;
+    const root = this.#byNode.get(stream)!;
+    const place = this.#place(node, root.keys, this.#options.sink);
+    this.#chainOf.set(node.index, stream);
+    const upstreams = node.inputs.map(({ from }) => this.#byNode.get(from)!);
+    const own = new Set(node.keys.map(({ key }) => key));
+    const call = this.#call(
+      place,
+      upstreams.map(({ node: from, output }) => ({ node: from, store: output.store })),
+    );
+    const awaited = upstreams.filter((_, i) => !node.inputs[i]!.isCoarser);
+    this.#chained.get(stream)!.push({
+      call,
+      awaited: awaited.map(({ output }) => output.store),
+      isHere: Uint8Array.from(root.keys, (key) => (own.has(key) ? 1 : 0)),
+    });
+  }
+
+  /** A node on several roots has its own copies of its inputs, at its own keys. */
+  #addGated(node: GraphNode): void {
+    const upstreams = node.inputs.map(({ from }) => this.#byNode.get(from));
+    const own = node.keys.filter(({ key, inputKeys }) =>
+      upstreams.every((upstream, i) => upstream?.slotOf.has(inputKeys[i] ?? key) === true),
+    );
+    const place = this.#place(
+      node,
+      own.map(({ key }) => key),
+      this.#options.sink,
+    );
+    const slots = Math.max(1, own.length);
+    const inputs = node.inputs.map(({ from, lookback, isCoarser }) => {
+      const upstream = this.#options.graph.nodes[from]!;
+      const fields = Object.keys(upstream.schema).length;
+      return { node: upstream, isCoarser, store: new ColumnStore(lookback, fields, slots) };
+    });
+    const gate = new JoinGate(this.#call(place, inputs), inputs, own.length);
+    for (const [i, upstream] of upstreams.entries()) {
+      const slotsOf: number[][] = [];
+      for (const [slot, { key, inputKeys }] of own.entries()) {
+        const from = upstream!.slotOf.get(inputKeys[i] ?? key)!;
+        (slotsOf[from] ??= []).push(slot);
+      }
+      upstream!.output.taps.push(gate.tap(i, slotsOf));
+    }
+    this.#gates.push(gate);
+  }
+
+  #call(
+    place: Place,
+    upstreams: readonly { readonly node: GraphNode; readonly store: ColumnStore }[],
+  ): NodeCall {
+    return new NodeCall(place.node, upstreams, place.output, {
+      isPoisoning: this.#options.isPoisoning,
+      keyOf: (slot) => place.keys[slot] ?? "",
+    });
+  }
+
+  #place(node: GraphNode, keys: readonly string[], sink: OutputSink | undefined): Place {
+    const slotOf = new Map(keys.map((key, slot) => [key, slot]));
+    const output = new NodeOutput(node, Math.max(1, keys.length), sink);
+    const place = { node, keys, slotOf, output };
+    this.#places.push(place);
+    this.#byNode.set(node.index, place);
+    return place;
+  }
+
+  #streamPlace(place: Place): StreamPlace {
+    const slots = Math.max(1, place.keys.length);
+    return {
+      ...place,
+      chain: new Chain(place.node, this.#chained.get(place.node.index)!, slots),
+      lastSeq: new Float64Array(slots),
+      closeTimeColumn: Object.keys(place.node.schema).indexOf("closeTime"),
+      counts: { accepted: 0, late: 0, duplicate: 0 },
+    };
+  }
+}
