@@ -71,6 +71,12 @@ export {
 export { Interval, type IntervalName, intervalNames, periodBars } from "./core/interval.ts";
 // engine
 export {
+  type FillOptions,
+  type FillProgress,
+  type FillResult,
+  fillMissing,
+} from "./engine/backfill.ts";
+export {
   barsIn,
   coverageWith,
   coverageWithout,
