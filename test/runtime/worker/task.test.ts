@@ -104,11 +104,11 @@ test("different symbols are joined by close time, whatever order they arrive in 
     const spread = new Join({
       name: "spread",
       inputs: { a, b },
-      schema: { d: "f64", time: "f64", key: "f64" },
+      schema: { d: "f64", time: "f64", keyLength: "f64" },
       compute: ({ a, b }, _p, { key, time }) => ({
         d: a.value("close") - b.value("close"),
         time,
-        key: key.length,
+        keyLength: key.length,
       }),
     });
     return new TaskRun([spread]);
