@@ -64,7 +64,7 @@ class MemoryState implements StateStore {
     const stored = tasks.get(task) ?? newTask();
     tasks.set(task, stored);
     stored.epoch += 1;
-    this.#dropStaged(stored);
+    this.#dropBases(stored, (number) => number !== stored.baseCommit);
     const pieces = [...(stored.bases.get(stored.baseCommit) ?? [])];
     return {
       epoch: stored.epoch,
@@ -106,7 +106,7 @@ class MemoryState implements StateStore {
     stored.commit = commit.commit;
     if (commit.swapsBase) {
       stored.baseCommit = commit.commit;
-      this.#dropStaged(stored);
+      this.#dropBases(stored, (number) => number < commit.commit);
     }
     return "OK";
   }
@@ -193,10 +193,9 @@ class MemoryState implements StateStore {
     this.#share.data.bytes = bytes;
   }
 
-  /** Drops every base but the one in use. */
-  #dropStaged(task: Task): void {
+  #dropBases(task: Task, isDropped: (commit: number) => boolean): void {
     for (const [commit, pieces] of task.bases) {
-      if (commit === task.baseCommit) continue;
+      if (!isDropped(commit)) continue;
       this.#account(-bytesOf([...pieces.values()]));
       task.bases.delete(commit);
     }

@@ -100,7 +100,10 @@ class SqliteState implements StateStore {
         commit: 0,
         baseCommit: 0,
       };
-      this.#dropStaged(task, baseCommit);
+      // What was staged and no commit named (S3).
+      this.#file
+        .query("DELETE FROM base WHERE task = ? AND commit_number <> ?")
+        .run(task, baseCommit);
       const base = this.#file
         .query("SELECT bytes FROM base WHERE task = ? AND commit_number = ? ORDER BY piece")
         .values(task, baseCommit);
@@ -139,7 +142,10 @@ class SqliteState implements StateStore {
       if (commit.commit !== stored.commit + 1) return "GAP";
       const baseCommit = commit.swapsBase ? commit.commit : stored.baseCommit;
       if (commit.swapsBase) {
-        this.#dropStaged(task, baseCommit);
+        // A base that is staged ahead of this one stays.
+        this.#file
+          .query("DELETE FROM base WHERE task = ? AND commit_number < ?")
+          .run(task, baseCommit);
         this.#file.query("DELETE FROM delta WHERE task = ?").run(task);
       }
       if (commit.delta.length > 0) {
@@ -156,7 +162,7 @@ class SqliteState implements StateStore {
 
   async drop(task: string, signal: AbortSignal): Promise<void> {
     this.#write(`drop the task "${task}"`, signal, () => {
-      this.#dropStaged(task, 0);
+      this.#file.query("DELETE FROM base WHERE task = ?").run(task);
       this.#file.query("DELETE FROM delta WHERE task = ?").run(task);
       // The epoch stays and rises: an owner from before must not pass for the next one.
       this.#file
@@ -246,13 +252,6 @@ class SqliteState implements StateStore {
       .query("SELECT epoch, commit_number, base_commit FROM task WHERE name = ?")
       .values(task)[0];
     return row && { epoch: Number(row[0]), commit: Number(row[1]), baseCommit: Number(row[2]) };
-  }
-
-  /** Drops every base of `task` but the one of `keptCommit`. */
-  #dropStaged(task: string, keptCommit: number): void {
-    this.#file
-      .query("DELETE FROM base WHERE task = ? AND commit_number <> ?")
-      .run(task, keptCommit);
   }
 }
 

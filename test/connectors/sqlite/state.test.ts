@@ -1,0 +1,81 @@
+import { expect, test } from "bun:test";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { openHistory, openState } from "../../../connectors/sqlite/index.ts";
+import { failureOf } from "../../contract/failure-of.ts";
+import { runStateStoreSuite } from "../../contract/state-store.suite.ts";
+
+const signal = AbortSignal.timeout(60_000);
+const newDirectory = (): string => mkdtempSync(join(tmpdir(), "qmtl-state-"));
+
+runStateStoreSuite({
+  name: "sqlite state",
+  isDurable: true,
+  histories: 50,
+  async create() {
+    const directory = newDirectory();
+    const url = `sqlite:${join(directory, "deep", "state.db")}`;
+    return {
+      open: async () => await openState(url, signal),
+      dispose: async () => rmSync(directory, { recursive: true }),
+    };
+  },
+});
+
+test("a history store is not taken for a state store, nor the other way round", async () => {
+  const directory = newDirectory();
+  const url = `sqlite:${join(directory, "store.db")}`;
+  const write = { mode: "write", isSimulated: false } as const;
+  const history = await openHistory(url, write, signal);
+  expect(await failureOf(openState(url, signal))).toMatchObject({ code: "STORE_VERSION_UNKNOWN" });
+  await history.close();
+  const state = await openState(`${url}.state`, signal);
+  const failure = await failureOf(openHistory(`${url}.state`, write, signal));
+  expect(failure).toMatchObject({ code: "STORE_VERSION_UNKNOWN" });
+  await state.close();
+  rmSync(directory, { recursive: true });
+});
+
+// Goal: many threads may open one new file at once. Method: eight workers race to make it, each
+// commits to a task of its own, and all commits are there after.
+test("eight threads open a new store at once and commit to it", async () => {
+  const directory = newDirectory();
+  const url = `sqlite:${join(directory, "state.db")}`;
+  const door = new URL("../../../connectors/sqlite/index.ts", import.meta.url).href;
+  const code = `
+    const { parentPort, workerData } = require("node:worker_threads");
+    const { url, task } = workerData;
+    const signal = AbortSignal.timeout(30_000);
+    const run = async () => {
+      const { openState } = await import(${JSON.stringify(door)});
+      const store = await openState(url, signal);
+      const { epoch } = await store.acquire(task, signal);
+      const bytes = new TextEncoder().encode(task);
+      for (let commit = 1; commit <= 20; commit += 1) {
+        const one = { epoch, commit, meta: bytes, delta: bytes, swapsBase: false };
+        const result = await store.commit(task, one, signal);
+        if (result !== "OK") return result;
+      }
+      await store.close();
+      return "OK";
+    };
+    run().catch(String).then((answer) => parentPort.postMessage(answer));`;
+  const tasks = Array.from({ length: 8 }, (_, i) => `d/s/${i}`);
+  const answers = tasks.map(async (task) => {
+    const worker = new Worker(code, { eval: true, workerData: { url, task } });
+    const [answer] = (await once(worker, "message")) as unknown[];
+    await worker.terminate();
+    return answer;
+  });
+  expect(await Promise.all(answers)).toEqual(tasks.map(() => "OK"));
+  const store = await openState(url, signal);
+  for (const task of tasks) {
+    const restored = await store.acquire(task, signal);
+    expect([restored.epoch, restored.commit, restored.log.length]).toEqual([2, 20, 20]);
+  }
+  await store.close();
+  rmSync(directory, { recursive: true });
+}, 30_000);
