@@ -67,17 +67,21 @@ export function describeWithServers<K extends ServerKind>(
     });
     return;
   }
-  const group = missing === undefined ? describe : describe.skip;
-  group(title, () => {
+  if (missing !== undefined) {
+    describe.skip(title, () => body(notRunning));
+    return;
+  }
+  describe(title, () => {
     let running: Pick<Servers, K> | undefined;
     beforeAll(async () => {
       running = await start(kinds);
     }, firstStartMsMax);
-    body(() => {
-      if (running === undefined) throw new Error("The servers run only inside tests and hooks");
-      return running;
-    });
+    body(() => running ?? notRunning());
   });
+}
+
+function notRunning(): never {
+  throw new Error("Cannot use the servers now: they run only inside tests and hooks");
 }
 
 /**
@@ -94,14 +98,8 @@ export function itest<K extends ServerKind>(
   run: (running: Pick<Servers, K>) => Promise<void>,
   timeoutMs = 10_000,
 ): void {
-  describeWithServers(kinds, title, (started) => {
-    test(
-      "holds",
-      async () => {
-        await run(started());
-      },
-      timeoutMs,
-    );
+  describeWithServers(kinds, `with ${kinds.join(", ")}`, (started) => {
+    test(title, async () => await run(started()), timeoutMs);
   });
 }
 

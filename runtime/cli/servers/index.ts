@@ -7,4 +7,7 @@ export { freePort } from "./process/free-port.ts";
 export { type Server, type StartOptions } from "./process/managed-server.ts";
 export { type QuestdbOptions, type QuestdbServer, startQuestdb } from "./questdb.ts";
 export { type RedisOptions, startRedis } from "./redis.ts";
-export { missingFor, type ServerKind, serverKinds } from "./requirements.ts";
+export { missingFor, type ServerKind, serverKinds, serverKindsOf } from "./requirements.ts";
+export { type Check, runChecks } from "./stack/checks.ts";
+export { plainTable } from "./stack/plain-table.ts";
+export { Stack, type StackStatus } from "./stack/stack.ts";

@@ -156,7 +156,7 @@ async function launch(
     url: `neo4j://127.0.0.1:${port}`,
     port,
     data,
-    isDetached: options.isDetached ?? false,
+    options,
     command: javaCommand(
       {
         javaPath: requireJava().path,

@@ -63,7 +63,7 @@ async function launch(
     url: `questdb://127.0.0.1:${port}`,
     port,
     data,
-    isDetached: options.isDetached ?? false,
+    options,
     command: javaCommand(
       {
         javaPath: requireJava().path,

@@ -44,7 +44,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<Server> {
     url: `redis://127.0.0.1:${port}`,
     port,
     data,
-    isDetached: options.isDetached ?? false,
+    options,
     command: [path, ...flags],
     environment,
     readyMsMax: 30_000,

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { QmtlError } from "../../core/errors.ts";
 import { cacheRoot } from "./artifacts/cache.ts";
 import { findJava, javaInstallLine } from "./artifacts/java.ts";
 import { mavenInstallLine } from "./artifacts/maven.ts";
@@ -13,6 +14,27 @@ export const serverKinds = ["kafka", "questdb", "redis", "neo4j"] as const;
 
 /** One of `serverKinds`. */
 export type ServerKind = (typeof serverKinds)[number];
+
+/**
+ * The kinds that a command line names; all if it names none.
+ *
+ * @throws QmtlError ARGUMENT_INVALID if a name is not one of `serverKinds`.
+ */
+export function serverKindsOf(names: readonly string[]): readonly ServerKind[] {
+  const unknown = names.find((name) => !isServerKind(name));
+  if (unknown !== undefined) {
+    throw new QmtlError(
+      "ARGUMENT_INVALID",
+      `Cannot choose the server "${unknown}": wanted one of ${serverKinds.join(", ")}`,
+    );
+  }
+  const chosen = serverKinds.filter((kind) => names.includes(kind));
+  return chosen.length === 0 ? serverKinds : chosen;
+}
+
+function isServerKind(name: string): name is ServerKind {
+  return serverKinds.some((kind) => kind === name);
+}
 
 const jarsOf = {
   kafka: `kafka-${kafkaVersions[0]}`,

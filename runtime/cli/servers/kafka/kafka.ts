@@ -144,7 +144,7 @@ async function prepareBroker(
     // A broker that is closed removes nothing; the directory is the cluster's.
     data: { path, isTemporary: false },
     ...(data.isTemporary ? { removeAtEnd: data.path } : {}),
-    isDetached: options.isDetached ?? false,
+    options,
     command: javaCommand(
       {
         javaPath: requireJava().path,

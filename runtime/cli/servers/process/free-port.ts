@@ -33,7 +33,7 @@ export async function freePort(): Promise<number> {
 
 /** `port` if nobody listens on it, else a free one. */
 export async function portOr(port: number): Promise<number> {
-  if (given.has(port) || !(await isPortFree(port))) return await freePort();
+  if (!(await isPortFree(port))) return await freePort();
   given.add(port);
   return port;
 }

@@ -13,6 +13,8 @@ export interface StartOptions {
   readonly purpose?: "test" | "work";
   /** True: it outlives this process (`qmtl up`). Default false: it dies with it. */
   readonly isDetached?: boolean;
+  /** Told each process ID at once, before the server is ready, so that it can be written down. */
+  readonly onSpawn?: (pid: number) => void;
 }
 
 /** A server of ours: real, on a loopback port, and ours to kill. */
@@ -50,7 +52,7 @@ export interface ServerSpec
   readonly url: string;
   readonly port: number;
   readonly data: DataDirectory;
-  readonly isDetached: boolean;
+  readonly options: StartOptions;
   /** Removed if we end without `close`; default: the data directory if it is temporary. */
   readonly removeAtEnd?: string;
 }
@@ -72,6 +74,8 @@ export class ManagedServer implements Server {
     this.logPath = join(this.dataDir, `${spec.name}.log`);
     this.#process = new ServerProcess({
       ...spec,
+      isDetached: spec.options.isDetached ?? false,
+      onSpawn: spec.options.onSpawn,
       logPath: this.logPath,
       removeAtEnd: spec.removeAtEnd ?? (spec.data.isTemporary ? spec.data.path : undefined),
     });

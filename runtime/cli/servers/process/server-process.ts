@@ -17,6 +17,8 @@ export interface ProcessSpec {
   readonly removeAtEnd: string | undefined;
   /** True: the server outlives us (`qmtl up`). False: it dies with us, also of `kill -9`. */
   readonly isDetached: boolean;
+  /** Told the process ID at once, before it is ready. */
+  readonly onSpawn: ((pid: number) => void) | undefined;
   readonly readyMsMax: number;
   /** True once the server answers; `log` is what it wrote since this start. */
   readonly isReady: (log: string, pid: number) => Promise<boolean>;
@@ -76,6 +78,7 @@ export class ServerProcess {
     this.#logStart = sizeOf(this.#spec.logPath);
     const child = this.#spawn();
     this.#child = child;
+    if (child.pid !== undefined) this.#spec.onSpawn?.(child.pid);
     this.#exited = new Promise((resolve) => {
       const done = (): void => {
         if (this.#child === child) this.#child = undefined;
