@@ -1,4 +1,6 @@
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { dirname } from "node:path";
 import { isInPackage } from "./meaning.ts";
 import { ModuleSource, type SourceFunction } from "./module-source.ts";
 import {
@@ -34,30 +36,46 @@ export function findFunction(run: {
   const text = run.toString();
   const shape = shapeOfText(text);
   if (shape === undefined) return [];
-  const words = [...text.matchAll(/\.([A-Za-z_$][\w$]*)/g)].map((match) => match[1] ?? "");
+  const words = new Set([...text.matchAll(/\.([A-Za-z_$][\w$]*)/g)].map(([, word]) => word ?? ""));
   const known = loadedPaths();
-  const near = [...known].filter((path) => !isInPackage(path));
+  const near = known.filter((path) => kindOf(path) === "own");
   const found = matchesIn(near, words, shape);
   if (found.length > 0) return bestNamed(found, run.name);
-  const far = [...known, ...importedPaths(near)].filter((path) => !near.includes(path));
-  const rest = matchesIn([...new Set(far)], words, shape);
-  if (rest.length > 0) return bestNamed(rest, run.name);
   // Under coverage and debuggers functions run as written, without the transpiler's clean-up.
   const cleaned = cleanedShapeOf(text);
   const again = cleaned === undefined ? [] : matchesIn(near, words, cleaned);
-  return bestNamed(again, run.name);
+  if (again.length > 0) return bestNamed(again, run.name);
+  const far = [...known, ...importedPaths(near)].filter((path) => !near.includes(path));
+  return bestNamed(matchesIn([...new Set(far)], words, shape), run.name);
 }
 
 function matchesIn(
   paths: readonly string[],
-  words: readonly string[],
+  words: ReadonlySet<string>,
   shape: string,
 ): readonly FoundFunction[] {
   return paths.flatMap((path) => {
-    const module = readable(path);
-    if (module === undefined || !words.every((word) => module.text.includes(word))) return [];
+    const text = textOf(path);
+    const module = hasAll(text, words) ? readable(path) : undefined;
+    if (module === undefined) return [];
     return (shapesOf(module).get(shape) ?? []).map((source) => ({ module, source }));
   });
+}
+
+function hasAll(text: string, words: ReadonlySet<string>): boolean {
+  for (const word of words) if (!text.includes(word)) return false;
+  return text !== "";
+}
+
+const texts = new Map<string, string>();
+
+/** Text of a module, empty if it cannot be read: most are left out before they are parsed. */
+function textOf(path: string): string {
+  const known = texts.get(path);
+  if (known !== undefined) return known;
+  const text = existsSync(path) ? readFileSync(path, "utf8") : "";
+  texts.set(path, text);
+  return text;
 }
 
 /** A module that cannot be read holds no function we could identify. */
@@ -90,30 +108,51 @@ const modules: object = createRequire(import.meta.url).cache;
  * Files of the modules that are loaded: those of the module cache; the entry, which is not in the
  * cache while it runs; and those on the stack, for modules that declare nodes as they load.
  */
-function loadedPaths(): ReadonlySet<string> {
+function loadedPaths(): readonly string[] {
   const paths = new Set(Object.keys(modules));
   paths.add(Bun.main);
-  for (const match of (new Error("stack").stack ?? "").matchAll(
-    /\(?(?:file:\/\/)?(\/[^():]+):\d+:\d+\)?/g,
-  )) {
+  for (const match of (new Error("stack").stack ?? "").matchAll(/(\/[^():]+):\d+:\d+/g)) {
     paths.add(match[1] ?? "");
   }
-  return new Set([...paths].filter((path) => /\.[cm]?[jt]sx?$/.test(path)));
+  return [...paths].filter((path) => kindOf(path) !== "other");
+}
+
+type PathKind = "own" | "package" | "other";
+
+const kinds = new Map<string, PathKind>();
+
+/** `own`: a module of the user or of ours; `package`: of an installed package; else no source. */
+function kindOf(path: string): PathKind {
+  const known = kinds.get(path);
+  if (known !== undefined) return known;
+  const isSource = /\.[cm]?[jt]sx?$/.test(path);
+  const kind = isSource ? (isInPackage(path) ? "package" : "own") : "other";
+  kinds.set(path, kind);
+  return kind;
 }
 
 /** Modules that `paths` import, near and far, for those that are still loading. */
 function importedPaths(paths: readonly string[]): readonly string[] {
   const all = new Set(paths);
   for (const path of all) {
-    const module = readable(path);
-    if (module === undefined || isInPackage(path)) continue;
+    const module = kindOf(path) === "own" ? readable(path) : undefined;
+    if (module === undefined) continue;
     for (const statement of nodesAt(module.program, "body")) {
       const from = textAt(nodeAt(statement, "source"), "value");
-      if (from.startsWith("."))
-        all.add(Bun.resolveSync(from, path.slice(0, path.lastIndexOf("/"))));
+      const imported = from.startsWith(".") ? pathOf(from, path) : undefined;
+      if (imported !== undefined) all.add(imported);
     }
   }
-  return [...all].filter((path) => /\.[cm]?[jt]sx?$/.test(path));
+  return [...all].filter((path) => kindOf(path) !== "other");
+}
+
+function pathOf(from: string, path: string): string | undefined {
+  try {
+    return Bun.resolveSync(from, dirname(path));
+  } catch {
+    // A module that is not there holds no function.
+    return undefined;
+  }
 }
 
 type Shapes = ReadonlyMap<string, readonly SourceFunction[]>;

@@ -106,8 +106,9 @@ export function isTypeOnly(node: SyntaxNode): boolean {
 }
 
 /** Name of a key or member as text: an identifier, a string or a number; undefined if computed. */
-export function keyName(key: SyntaxNode | undefined, isComputed: boolean): string | undefined {
-  if (key === undefined) return undefined;
+export function keyName(written: SyntaxNode | undefined, isComputed: boolean): string | undefined {
+  if (written === undefined) return undefined;
+  const key = unwrapped(written);
   if (key.type === "Literal" && (typeof key["value"] === "string" || !isComputed)) {
     return String(key["value"]);
   }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { QmtlError as PublicError } from "qmtl/runtime";
 import { type ErrorCode, QmtlError } from "../../../../runtime/core/errors.ts";
@@ -22,6 +22,18 @@ type Case = readonly [title: string, before: Files | string, after: Files | stri
 const helper = "export const k = 3;\nexport function h(x: number) { return x * k; }\n";
 const usesHelper =
   'import { h } from "./helper.ts";\nexport const f = (v: number) => h(v) + 1001;\n';
+
+const usesPackage = 'import { h } from "pack"; export const f = (v: number) => h(v) + 1010;';
+const usesPackageToo = usesPackage.replace("1010", "2011");
+const usesModule =
+  'import * as all from "./all.ts"; export const f = (v: number) => [all, v, 1009];';
+
+function packageOf(version: string, text: string): Files {
+  return {
+    "node_modules/pack/package.json": JSON.stringify({ name: "pack", version, main: "index.js" }),
+    "node_modules/pack/index.js": text,
+  };
+}
 
 const equal: readonly Case[] = [
   [
@@ -99,9 +111,49 @@ const equal: readonly Case[] = [
     "const { sqrt, abs } = Math; const t = Object.freeze({ low: [1] } as const); export const f = (v: number) => sqrt(v) + abs(v) + t.low[0];",
     "export const f = (v: number) => r(v) + a(v) + table.low[0]; const { sqrt: r, abs: a } = Math; const table = Object.freeze({ low: [1] });",
   ],
+  [
+    "the name of a default import",
+    {
+      "main.ts": 'import h from "./h.ts"; export const f = (v: number) => h(v) + 1007;',
+      "h.ts": "export default (x: number) => x * 3;",
+    },
+    {
+      "main.ts": 'import other from "./o.ts"; export const f = (v: number) => other(v) + 1007;',
+      "o.ts": "const one = 1; export default (value: number) => value * 3; void one;",
+    },
+  ],
+  [
+    "what a package does inside of one version",
+    { "main.ts": usesPackage, ...packageOf("1.0.0", "export const h = () => 1;") },
+    { "main.ts": usesPackage, ...packageOf("1.0.0", "export const h = () => 2;") },
+  ],
+  [
+    "what a module that is used as a whole does not export",
+    { "main.ts": usesModule, "all.ts": "export const a = (v: number) => v; export { a as b };" },
+    {
+      "main.ts": usesModule,
+      "all.ts": 'export * from "./rest.ts"; const c = 1; void c;',
+      "rest.ts": "export const b = (x: number) => x; export const a = (x: number) => x;",
+    },
+  ],
+  [
+    "names in switch, catch, for, static blocks and nested patterns",
+    "export const f = (v: any) => { switch (v) { case 1: { let a = v; return a; } default: const d = 2; v += d; } try { throw v; } catch ({ x: [e = 1] }) { v = e; } for (const k in v) v[k] = 0; class C { static n = 1; static { C.n = 2; } } return C.n + 1008; };",
+    "export const f = (w: any) => { switch (w) { case 1: { let b = w; return b; } default: const c = 2; w += c; } try { throw w; } catch ({ x: [g = 1] }) { w = g; } for (const i in w) w[i] = 0; class K { static n = 1; static { K.n = 2; } } return K.n + 1008; };",
+  ],
 ];
 
 const different: readonly Case[] = [
+  [
+    "the version of a package",
+    { "main.ts": usesPackageToo, ...packageOf("1.0.0", "export const h = () => 1;") },
+    { "main.ts": usesPackageToo, ...packageOf("1.0.1", "export const h = () => 1;") },
+  ],
+  [
+    "an export of a module that is used as a whole",
+    { "main.ts": usesModule.replace("1009", "2010"), "all.ts": "export const a = 1;" },
+    { "main.ts": usesModule.replace("1009", "2010"), "all.ts": "export const a = 1, b = 2;" },
+  ],
   [
     "a constant of an imported module",
     { "main.ts": usesHelper, "helper.ts": helper },
@@ -192,9 +244,11 @@ let after: readonly unknown[] = [];
 
 function write(name: string, files: Files | string): string {
   const home = join(folder, name);
-  mkdirSync(home);
   const all = typeof files === "string" ? { "main.ts": files } : files;
-  for (const [file, text] of Object.entries(all)) writeFileSync(join(home, file), text);
+  for (const [file, text] of Object.entries(all)) {
+    mkdirSync(dirname(join(home, file)), { recursive: true });
+    writeFileSync(join(home, file), text);
+  }
   return join(home, "main.ts");
 }
 
@@ -257,6 +311,9 @@ const refusals: readonly (readonly [string, ErrorCode, string])[] = [
   ["constant", "CODE_CAPTURED_VARIABLE", '"inner"'],
   ["functionOf", "CODE_CAPTURED_VARIABLE", '"helper"'],
   ["argumentsOf", "CODE_CAPTURED_VARIABLE", '"arguments"'],
+  ["looped", "CODE_CAPTURED_VARIABLE", '"each"'],
+  ["caught", "CODE_CAPTURED_VARIABLE", '"fault"'],
+  ["hoisted", "CODE_CAPTURED_VARIABLE", '"late"'],
   ["moduleLet", "CODE_MUTABLE_OUTER", '"level"'],
   ["moduleVar", "CODE_MUTABLE_OUTER", '"old"'],
   ["mutates", "CODE_MUTABLE_OUTER", '"state"'],
@@ -331,6 +388,7 @@ describe("codeIdentityOf() refuses by name:", () => {
   test("one text with two meanings as CODE_AMBIGUOUS, naming both places", () => {
     const { code, message } = refusalOf(sameA.apart);
     expect(code).toBe("CODE_AMBIGUOUS");
+    expect(refusalOf(sameB.apart).code).toBe("CODE_AMBIGUOUS");
     expect(message).toContain("same-a.ts:3");
     expect(message).toContain("same-b.ts:3");
   });
