@@ -2,9 +2,11 @@ import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import {
   type ColumnBatch,
+  concatColumns,
   mergeColumns,
   newColumnBatch,
   rowAtTime,
+  sliceColumns,
 } from "../../../runtime/contract/columns.ts";
 
 type Identity = readonly [ts: number, seq: number];
@@ -52,4 +54,63 @@ test("rowAtTime() is the first row at or after a time, or the count", () => {
     0,
   );
   expect([5, 10, 11, 20, 30, 31].map((time) => rowAtTime(batch, time))).toEqual([0, 0, 1, 1, 3, 4]);
+});
+
+/** Rows `first` to `first + count - 1` of one column: ts = row * 10, seq = row, value = row / 2. */
+function rowsFrom(first: number, count: number): ColumnBatch {
+  const batch = newColumnBatch(count, 1);
+  for (let i = 0; i < count; i += 1) {
+    batch.ts[i] = (first + i) * 10;
+    batch.seq[i] = first + i;
+    batch.columns[0]![i] = (first + i) / 2;
+  }
+  return batch;
+}
+
+test("newColumnBatch() has zeros in all columns of its own", () => {
+  const batch = newColumnBatch(2, 3);
+  expect(batch.count).toBe(2);
+  expect(batch.columns.map((column) => [...column])).toEqual([
+    [0, 0],
+    [0, 0],
+    [0, 0],
+  ]);
+  expect([...batch.ts, ...batch.seq]).toEqual([0, 0, 0, 0]);
+  expect(new Set([batch.ts, batch.seq, ...batch.columns].map((one) => one.buffer)).size).toBe(5);
+});
+
+test("sliceColumns() gives rows from to to as views on the same memory", () => {
+  const batch = rowsFrom(1, 5);
+  const part = sliceColumns(batch, 1, 4);
+  expect(part.count).toBe(3);
+  expect([...part.ts]).toEqual([20, 30, 40]);
+  expect([...part.seq]).toEqual([2, 3, 4]);
+  expect([...part.columns[0]!]).toEqual([1, 1.5, 2]);
+  batch.columns[0]![1] = 99;
+  expect(part.columns[0]![0]).toBe(99);
+  expect(sliceColumns(batch, 2, 2).count).toBe(0);
+});
+
+test("concatColumns() copies the rows of all batches after each other", () => {
+  const first = rowsFrom(1, 2);
+  const all = concatColumns([first, rowsFrom(3, 0), rowsFrom(3, 1)], 1);
+  expect(all.count).toBe(3);
+  expect([...all.ts]).toEqual([10, 20, 30]);
+  expect([...all.seq]).toEqual([1, 2, 3]);
+  expect([...all.columns[0]!]).toEqual([0.5, 1, 1.5]);
+  first.ts[0] = 7;
+  expect(all.ts[0]).toBe(10);
+});
+
+test("concatColumns() leaves out what lies beyond count in longer arrays", () => {
+  const long = rowsFrom(1, 4);
+  const all = concatColumns([{ ...long, count: 2 }, rowsFrom(9, 1)], 1);
+  expect([...all.ts]).toEqual([10, 20, 90]);
+  expect([...all.columns[0]!]).toEqual([0.5, 1, 4.5]);
+});
+
+test("concatColumns() of nothing has no rows and the columns that were asked for", () => {
+  const none = concatColumns([], 2);
+  expect(none.count).toBe(0);
+  expect(none.columns.length).toBe(2);
 });
