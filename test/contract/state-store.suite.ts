@@ -1,7 +1,19 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { type Commit, hasCode, type Restored, type StateStore } from "../../runtime/index.ts";
+import { hasCode, type StateStore } from "../../runtime/index.ts";
 import { failureOf } from "./failure-of.ts";
+import {
+  bytes,
+  commitOf,
+  newName,
+  nothing,
+  readable,
+  StateModel,
+  type Step,
+  signal,
+  stage,
+  timeoutMs,
+} from "./state-model.ts";
 import { uglyNames } from "./ugly-names.ts";
 
 /** One store's data, kept until `dispose`; whatever server is behind it stays hidden. */
@@ -21,38 +33,6 @@ export interface StateCase {
   /** A subject without data. */
   create(): Promise<StateSubject>;
 }
-
-const timeoutMs = 60_000;
-const signal = (): AbortSignal => AbortSignal.timeout(timeoutMs);
-const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-const textOf = (part: Uint8Array): string => new TextDecoder().decode(part);
-const newName = (): string => `deployment-${crypto.randomUUID()}/stage/0`;
-
-/** Commit `commit` of the owner `epoch`, with bytes that name it. */
-function commitOf(epoch: number, commit: number, fields: Partial<Commit> = {}): Commit {
-  const [meta, delta] = [bytes(`meta ${commit}`), bytes(`delta ${commit}`)];
-  return { epoch, commit, meta, delta, swapsBase: false, ...fields };
-}
-
-/** What a test compares of a restore: an empty delta says nothing and may be left out of the log. */
-function readable(restored: Restored): Record<string, unknown> {
-  return {
-    commit: restored.commit,
-    meta: restored.meta && textOf(restored.meta),
-    base: restored.base.map(textOf),
-    log: restored.log.filter((part) => part.length > 0).map(textOf),
-  };
-}
-
-async function stage(
-  store: StateStore,
-  task: string,
-  [epoch, commit, index, text]: readonly [number, number, number, string],
-): Promise<string> {
-  return await store.stageBase(task, { epoch, commit, index, bytes: bytes(text) }, signal());
-}
-
-const nothing = { commit: 0, meta: undefined, base: [], log: [] };
 
 /** The contract of `runtime/contract/state-store.ts`. */
 export function runStateStoreSuite(subject: StateCase): void {
@@ -168,6 +148,20 @@ export function runStateStoreSuite(subject: StateCase): void {
     await store.commit(task, commitOf(owner.epoch, 2, { swapsBase: true }), signal());
     expect((await store.acquire(task, signal())).base).toEqual([bytes("fresh")]);
   });
+
+  check(
+    "a base that is staged ahead survives the swap of the one before it (S3)",
+    async (store) => {
+      const task = newName();
+      const { epoch } = await store.acquire(task, signal());
+      for (const number of [2, 1]) await stage(store, task, [epoch, number, 0, `base ${number}`]);
+      for (const number of [1, 2]) {
+        const swap = commitOf(epoch, number, { swapsBase: true });
+        expect(await store.commit(task, swap, signal())).toBe("OK");
+      }
+      expect(readable(await store.acquire(task, signal()))).toMatchObject({ base: ["base 2"] });
+    },
+  );
 
   check(
     "a piece repeated after its commit went through leaves the base in use alone",
@@ -411,74 +405,13 @@ export function runStateStoreSuite(subject: StateCase): void {
       async (steps) => {
         const task = newName();
         const { epoch } = await store.acquire(task, signal());
-        const model = new Model(epoch);
+        const model = new StateModel(epoch);
         for (const one of steps) await model.check(store, task, one);
         expect(readable(await store.acquire(task, signal()))).toEqual(model.state);
       },
     );
     await fc.assert(property, { numRuns: subject.histories });
   });
-}
-
-/** A random call: by the owner (age 0) or the one before it, `ahead` of the last commit. */
-type Step =
-  | { readonly kind: "acquire" }
-  | { readonly kind: "stage"; readonly age: number; readonly ahead: number; readonly index: number }
-  | {
-      readonly kind: "commit";
-      readonly age: number;
-      readonly ahead: number;
-      readonly swapsBase: boolean;
-    };
-
-/** What S1 to S4 say of one task, in the plainest form. */
-class Model {
-  state = { commit: 0, meta: undefined as string | undefined, base: [""], log: [""] };
-  #staged = new Map<number, Map<number, string>>();
-  #epoch: number;
-
-  constructor(epoch: number) {
-    this.#epoch = epoch;
-    this.state = { ...this.state, base: [], log: [] };
-  }
-
-  async check(store: StateStore, task: string, step: Step): Promise<void> {
-    if (step.kind === "acquire") {
-      const restored = await store.acquire(task, signal());
-      expect(readable(restored)).toEqual(this.state);
-      this.#epoch = restored.epoch;
-      this.#staged.clear();
-      return;
-    }
-    const epoch = this.#epoch - step.age;
-    const number = this.state.commit + step.ahead;
-    if (step.kind === "stage") {
-      // A piece is a function of its commit and place, as it is for an owner that repeats it.
-      const text = `piece ${number}.${step.index}`;
-      const result = step.age > 0 ? "FENCED" : "OK";
-      expect(await stage(store, task, [epoch, number, step.index, text])).toBe(result);
-      if (step.age > 0 || step.ahead <= 0) return;
-      const pieces = this.#staged.get(number) ?? new Map<number, string>();
-      this.#staged.set(number, pieces.set(step.index, text));
-      return;
-    }
-    const behind = step.ahead <= 0 ? "DUP" : "GAP";
-    const result = step.age > 0 ? "FENCED" : step.ahead === 1 ? "OK" : behind;
-    const commit = commitOf(epoch, number, { swapsBase: step.swapsBase });
-    expect(await store.commit(task, commit, signal())).toBe(result);
-    if (result === "OK") this.#apply(number, step.swapsBase);
-  }
-
-  #apply(number: number, swapsBase: boolean): void {
-    const pieces = [...(this.#staged.get(number) ?? [])].toSorted((a, b) => a[0] - b[0]);
-    const { base, log } = this.state;
-    this.state = {
-      commit: number,
-      meta: `meta ${number}`,
-      base: swapsBase ? pieces.map(([, text]) => text) : base,
-      log: [...(swapsBase ? [] : log), `delta ${number}`],
-    };
-  }
 }
 
 /** Each call of the port once. */
