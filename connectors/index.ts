@@ -50,7 +50,9 @@ async function openExchange(
   }
   signal.throwIfAborted();
   const simulator = await startExchangeSimulator(
-    choice.kind === "recorded" ? { recorded: choice.dir } : { seed: choice.seed },
+    choice.kind === "recorded"
+      ? { source: { kind: "recorded", directory: choice.dir } }
+      : { source: { kind: "generated", seed: choice.seed } },
   );
   const exchange = openBinance({
     ...notice,

@@ -60,7 +60,7 @@ export interface JoinOptions<T extends Schemas, S extends Schema, P extends Para
   /** Inputs by name, or as a list. */
   readonly inputs: Inputs<T>;
   /** Bars it may read of each input: one number for all, or one per name or position. */
-  readonly lookback?: number | { readonly [K in keyof T]?: number };
+  readonly lookback?: number | { readonly [K in keyof NoInfer<T>]?: number };
   /** When an input has no bar in the interval that closes: `skip` (default), `last` or `fail`. */
   readonly onMissing?: OnMissing;
   /** A pure function of its windows and params; returning nothing emits nothing. */

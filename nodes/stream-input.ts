@@ -110,29 +110,30 @@ function sourceOf(options: StreamInputOptions<Schema>): SourceIdentity {
 
 function symbolsOf(options: StreamInputOptions<Schema>, label: string): readonly string[] | "*" {
   const { symbol, symbols } = options;
-  if ((symbol === undefined) === (symbols === undefined)) {
-    throw new QmtlError(
-      "SYMBOL_INVALID",
-      `Cannot make ${label}: found ${symbol === undefined ? "neither symbol nor symbols" : "both symbol and symbols"}, wanted one of them`,
-    );
+  if (symbols === "*" && symbol === undefined) return "*";
+  const list = symbol === undefined ? symbols : [symbol];
+  const fault =
+    symbol !== undefined && symbols !== undefined
+      ? "found both symbol and symbols, wanted one of them"
+      : list === undefined
+        ? "found neither symbol nor symbols, wanted one of them"
+        : faultOfSymbols(list);
+  if (fault !== undefined) {
+    throw new QmtlError("SYMBOL_INVALID", `Cannot make ${label}: ${fault}`);
   }
-  if (symbols === "*") return "*";
-  const list = symbols ?? (symbol === undefined ? [] : [symbol]);
-  if (list.length === 0 || list.length > maxKeysLimit || new Set(list).size !== list.length) {
-    throw new QmtlError(
-      "SYMBOL_INVALID",
-      `Cannot make ${label}: found ${list.length} symbols${list.length > 0 ? " with a repetition" : ""}, wanted at least one, each once`,
-    );
+  return [...(list ?? [])];
+}
+
+function faultOfSymbols(list: readonly string[] | "*"): string | undefined {
+  if (list === "*") return undefined;
+  if (list.length === 0 || list.length > maxKeysLimit) {
+    return `found ${list.length} symbols, wanted 1 to ${maxKeysLimit}`;
   }
-  for (const name of list) {
-    if (name === "" || name.includes("|") || name.length > 200) {
-      throw new QmtlError(
-        "SYMBOL_INVALID",
-        `Cannot make ${label}: found the symbol "${name}", wanted 1 to 200 characters without |`,
-      );
-    }
-  }
-  return [...list];
+  if (new Set(list).size !== list.length) return "found a symbol twice, wanted each once";
+  const bad = list.find((name) => name === "" || name.includes("|") || name.length > 200);
+  return bad === undefined
+    ? undefined
+    : `found the symbol "${bad}", wanted 1 to 200 characters without |`;
 }
 
 function maxKeysOf(options: StreamInputOptions<Schema>, label: string): number {

@@ -49,7 +49,7 @@ export interface ConnectorIndex {
  * @throws QmtlError CONFIG_INVALID if the module does not export it.
  */
 export async function openByRef<Door>(ref: ConnectorRef): Promise<Door> {
-  const module = (await import(ref.module)) as Readonly<Record<string, unknown>>;
+  const module: Readonly<Record<string, unknown>> = await import(ref.module);
   const door = module[ref.export];
   if (typeof door !== "function") {
     throw new QmtlError(

@@ -1,8 +1,8 @@
 import { type ConnectorIndex } from "../contract/connector.ts";
 import { QmtlError } from "../core/errors.ts";
 import { type StrategyClass, type StrategyFlags } from "../graph/strategy.ts";
-import { backtest } from "./backtest.ts";
-import { type BacktestReport, type RunProgress } from "./report.ts";
+import { backtest } from "./backtest/backtest.ts";
+import { type BacktestReport, type RunProgress } from "./backtest/report.ts";
 import { type RunSettings, type RunSettingsInput, resolveSettings } from "./settings.ts";
 import { main } from "./terminal/main.ts";
 
@@ -88,6 +88,6 @@ function flagsOf(settings: RunSettings, defaults: StrategyDefaults): StrategyFla
 /** The one dynamic import across rooms: `runtime/` names the connectors, it does not know them. */
 async function loadConnectors(): Promise<ConnectorIndex> {
   const name = "qmtl/connectors";
-  const module = (await import(name)) as { readonly connectors: ConnectorIndex };
+  const module: { readonly connectors: ConnectorIndex } = await import(name);
   return module.connectors;
 }

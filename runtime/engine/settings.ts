@@ -1,5 +1,4 @@
 import { existsSync, readFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { parse as parseYaml } from "yaml";
 import { z } from "zod";
 import { type ExchangeChoice } from "../contract/connector.ts";
@@ -67,8 +66,8 @@ export const runSettings = z.strictObject({
     .int()
     .min(1)
     .max(threadsMax)
-    .default(() => availableParallelism())
-    .describe("Worker threads; default one per core"),
+    .optional()
+    .describe("Worker threads; default one per core, fewer for a short replay"),
   refetch: flag.default(false).describe("Forget stored bars of the range and fetch them again"),
   binanceUrl: z.url().optional().describe("Base URL of the exchange's REST API; never falls back"),
 });
@@ -110,13 +109,7 @@ export function resolveSettings(
 ): RunSettings {
   const faults: string[] = [];
   const fromFile = readFile(file, faults);
-  const fromEnvironment: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(environment)) {
-    if (!name.startsWith("QMTL_") || value === undefined) continue;
-    if (!(name in environmentNames)) faults.push(`${name}: unknown environment variable`);
-    const key = environmentNames[name];
-    if (key !== undefined) fromEnvironment[key] = value;
-  }
+  const fromEnvironment = readEnvironment(environment, faults);
   const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const parsed = runSettings.safeParse({ ...fromFile, ...fromEnvironment, ...set });
   for (const issue of parsed.error?.issues ?? []) {
@@ -125,6 +118,20 @@ export function resolveSettings(
   }
   if (parsed.success && faults.length === 0) return parsed.data;
   throw new QmtlError("CONFIG_INVALID", `Cannot use the settings: ${faults.join("; ")}`);
+}
+
+function readEnvironment(
+  environment: Readonly<Record<string, string | undefined>>,
+  faults: string[],
+): Readonly<Record<string, unknown>> {
+  const found: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(environment)) {
+    if (!name.startsWith("QMTL_") || value === undefined) continue;
+    if (!(name in environmentNames)) faults.push(`${name}: unknown environment variable`);
+    const key = environmentNames[name];
+    if (key !== undefined) found[key] = value;
+  }
+  return found;
 }
 
 function readFile(file: string, faults: string[]): Readonly<Record<string, unknown>> {

@@ -74,7 +74,7 @@ export async function prepareHere(
   flags: StrategyFlags,
   ids: readonly string[],
 ): Promise<Prepared> {
-  const module = (await import(ref.module)) as Readonly<Record<string, unknown>>;
+  const module: Readonly<Record<string, unknown>> = await import(ref.module);
   const strategy = module[ref.exportName];
   if (typeof strategy !== "function") {
     throw new QmtlError(

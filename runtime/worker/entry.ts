@@ -13,7 +13,7 @@ const outputsInFlightMax = 8;
 if (parentPort === null) throw new Error("Cannot run the worker entry in the main thread");
 const port = parentPort;
 const stopping = new AbortController();
-let inFlight = 0;
+const outputs = { inFlight: 0 };
 let onRoom: (() => void) | undefined;
 
 function report(message: Report): void {
@@ -26,7 +26,7 @@ port.on("message", (order: Order) => {
       void runOrder(order.order);
       return;
     case "taken":
-      inFlight -= order.count;
+      outputs.inFlight -= order.count;
       onRoom?.();
       return;
     case "stop":
@@ -46,9 +46,9 @@ async function runOrder(order: ReplayOrder): Promise<void> {
         ...order,
         graph,
         store,
-        onOutputs: (outputs: Extract<Report, { kind: "rows" }>["outputs"]) => {
-          inFlight += 1;
-          report({ kind: "rows", outputs });
+        onOutputs: (rows: Extract<Report, { kind: "rows" }>["outputs"]) => {
+          outputs.inFlight += 1;
+          report({ kind: "rows", outputs: rows });
         },
         onRows: (root: Extract<Report, { kind: "progress" }>["root"], rows: number) => {
           report({ kind: "progress", root, rows });
@@ -68,7 +68,7 @@ async function runOrder(order: ReplayOrder): Promise<void> {
 
 /** Back pressure: waits while the main thread has not stored what it was sent. */
 async function drain(): Promise<void> {
-  while (inFlight >= outputsInFlightMax && !stopping.signal.aborted) {
+  while (outputs.inFlight >= outputsInFlightMax && !stopping.signal.aborted) {
     await new Promise<void>((resolve) => {
       onRoom = resolve;
     });

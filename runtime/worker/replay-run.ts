@@ -31,6 +31,7 @@ export async function runReplay(run: ReplayRun, signal: AbortSignal): Promise<Ta
     isPoisoning: run.isPoisoning,
   });
   const feed = {
+    graph: run.graph,
     store: run.store,
     rangeOf: (root: Root): TimeRange => {
       const range = rangeOf.get(nameOf(root));
@@ -40,7 +41,7 @@ export async function runReplay(run: ReplayRun, signal: AbortSignal): Promise<Ta
     onRows: run.onRows,
     drain: run.drain,
   };
-  await replay(task, run.graph, run.components, feed, signal);
+  await replay(task, run.components, feed, signal);
   return task.counts();
 }
 

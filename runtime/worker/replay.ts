@@ -7,6 +7,7 @@ import { type Task } from "./task.ts";
 
 /** Where a replay reads from and reports to. */
 export interface ReplayFeed {
+  readonly graph: Graph;
   readonly store: HistoryStore;
   /** Rows of a root that are replayed, `[start, end)` by open time. */
   readonly rangeOf: (root: Root) => TimeRange;
@@ -30,14 +31,13 @@ export function seriesOf(graph: Graph, node: number, key: string): Series {
  */
 export async function replay(
   task: Task,
-  graph: Graph,
   components: readonly Component[],
   feed: ReplayFeed,
   signal: AbortSignal,
 ): Promise<void> {
   let end = Number.NEGATIVE_INFINITY;
   for (const component of components) {
-    const cursors = component.roots.map((root) => new Cursor(task, graph, root, feed, signal));
+    const cursors = component.roots.map((root) => new Cursor(task, root, feed, signal));
     if (component.hasJoins) await mergeByClose(task, cursors);
     else for (const cursor of cursors) await cursor.acceptAll();
     for (const root of component.roots) end = Math.max(end, feed.rangeOf(root).end);
@@ -75,12 +75,12 @@ class Cursor {
   #row = 0;
   nextClose = Number.POSITIVE_INFINITY;
 
-  constructor(task: Task, graph: Graph, root: Root, feed: ReplayFeed, signal: AbortSignal) {
+  constructor(task: Task, root: Root, feed: ReplayFeed, signal: AbortSignal) {
     this.#task = task;
     this.#root = root;
     this.#slot = task.slotOf(root.node, root.key);
     this.#feed = feed;
-    const series = seriesOf(graph, root.node, root.key);
+    const series = seriesOf(feed.graph, root.node, root.key);
     const batches = feed.store.fetch(series, feed.rangeOf(root), signal);
     this.#batches = batches[Symbol.asyncIterator]();
   }

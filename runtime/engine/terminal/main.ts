@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { errorText, QmtlError } from "../../core/errors.ts";
-import { type BacktestReport, type RunProgress } from "../report.ts";
+import { type BacktestReport, type RunProgress } from "../backtest/report.ts";
 import { createProgress } from "./progress.ts";
 import { renderReport } from "./report-table.ts";
 

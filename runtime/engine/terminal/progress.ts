@@ -1,5 +1,5 @@
 import { MultiBar, type SingleBar } from "cli-progress";
-import { type RunProgress } from "../report.ts";
+import { type RunProgress } from "../backtest/report.ts";
 
 /** Plain lines come at most this often a label, ms. */
 const lineMsMin = 2_000;

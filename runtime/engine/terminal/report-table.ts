@@ -1,7 +1,7 @@
 import Table from "cli-table3";
 import pico from "picocolors";
 import { type TimeRange } from "../../contract/history-store.ts";
-import { type BacktestReport, type NodeReport, type StreamReport } from "../report.ts";
+import { type BacktestReport, type NodeReport, type StreamReport } from "../backtest/report.ts";
 
 /** Ranges listed in full per stream; the rest is counted. */
 const rangesListedMax = 5;

@@ -1,5 +1,5 @@
 /** No statement here compiles; the line after `// wants:` fails with that text. */
-import { Join, kline, Node, sma, StreamInput } from "qmtl";
+import { Join, kline, Node, StreamInput, sma } from "qmtl";
 
 const btc = new StreamInput({ symbol: "BTCUSDT", interval: "1m", period: 120, schema: kline });
 

@@ -1,5 +1,5 @@
 /** Each statement compiles, with the types that the comments name. */
-import { Join, kline, Node, Operator, sma, StreamInput, zscore } from "qmtl";
+import { Join, kline, Node, Operator, StreamInput, sma, zscore } from "qmtl";
 
 const btc = new StreamInput({ symbol: "BTCUSDT", interval: "1m", period: 120, schema: kline });
 const eth = new StreamInput({ symbols: ["ETHUSDT"], interval: 60, period: "7d", schema: kline });
@@ -15,7 +15,7 @@ export const z = new Node({
     const close = window.column("close", length);
     let sum = 0;
     for (const value of close) sum += value;
-    for (const [ts, record] of window) sum += ts * 0 + record.trades * 0;
+    for (const [ts, record] of window) if (ts > 0) sum += record.trades;
     return { z: window.value("close") - sum / length + close.slice(0, 2).mean() };
   },
 });

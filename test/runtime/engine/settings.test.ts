@@ -79,7 +79,7 @@ test("a file that is no mapping, or no YAML, is named", () => {
       expect(() => resolveSettings({}, {}, file)).toThrow("qmtl.yml");
     }
     writeFileSync(file, "");
-    expect(resolveSettings({}, {}, file).threads).toBeGreaterThan(0);
+    expect(resolveSettings({}, {}, file).exchange).toBe("auto");
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -62,7 +62,9 @@ test("columns read, fold, copy and slice without an index operator", () => {
   const window = filled([0, minute, 2 * minute, 3 * minute], 4);
   window.bind(0);
   const close = window.column("close");
-  expect([close.first, close.last, close.at(1), close.at(-2), close.length]).toEqual([1, 4, 2, 3, 4]);
+  expect([close.first, close.last, close.at(1), close.at(-2), close.length]).toEqual([
+    1, 4, 2, 3, 4,
+  ]);
   expect([close.sum(), close.mean(), close.min(), close.max()]).toEqual([10, 2.5, 1, 4]);
   expect(close.reduce((product, value) => product * value, 1)).toBe(24);
   const target = new Float64Array(5);
@@ -77,7 +79,7 @@ test("columns read, fold, copy and slice without an index operator", () => {
     3,
   ]);
   expect([middle.std(), middle.zscore(), middle.last, middle.first]).toEqual([0.5, 1, 3, 2]);
-  expect([...middle.slice(1)]).toEqual([3]);
+  expect(Array.from(middle.slice(1))).toEqual([3]);
   middle.copyTo(target);
   expect([...target]).toEqual([2, 3, 2, 3, 4]);
   expect(() => close.at(4)).toThrow("Cannot read value 4 of a column: it has 4");

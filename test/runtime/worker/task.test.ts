@@ -7,15 +7,8 @@ import { Join, Node, Operator, StreamInput } from "../../../nodes/index.ts";
 import { price, TaskRun } from "../../harness/task-run.ts";
 
 const m = 60_000;
-const stream = (name: string, interval: string, symbols: string[], period = 1, onLate?: "insert") =>
-  new StreamInput({
-    name,
-    symbols,
-    interval,
-    period,
-    schema: price,
-    ...(onLate === undefined ? {} : { onLate }),
-  });
+const stream = (name: string, interval: string, symbols: string[], options: object = {}) =>
+  new StreamInput({ name, symbols, interval, period: 1, schema: price, ...options });
 
 test("a node runs on each bar once its lookback is there, and sees that many bars (P2)", () => {
   const bars = stream("bars", "1m", ["A"]);
@@ -146,7 +139,10 @@ test("onMissing last reads the window as it is, fail is a named error", () => {
     ]);
   };
   const last = make("last");
-  last.feed("all", "A", [0, 10], [m, 20]).feed("all", "B", [0, 1]).advance(2 * m);
+  last
+    .feed("all", "A", [0, 10], [m, 20])
+    .feed("all", "B", [0, 1])
+    .advance(2 * m);
   expect(last.take()).toEqual([
     ["j", "A|B", 0, 10, 1],
     ["j", "A|B", m, 20, 1],
@@ -202,7 +198,7 @@ test("a late bar is dropped and counted, a repeated one counted apart (P1)", () 
 });
 
 test("onLate insert puts a late bar into the window and emits nothing for it", () => {
-  const bars = stream("bars", "1m", ["A"], 3, "insert");
+  const bars = stream("bars", "1m", ["A"], { period: 3, onLate: "insert" });
   const list = new Node({
     name: "list",
     input: bars,
@@ -223,8 +219,8 @@ test("onLate insert puts a late bar into the window and emits nothing for it", (
 });
 
 test("onLate insert reaches a join's own window, and its past is not run again", () => {
-  const a = stream("a", "1m", ["A"], 2, "insert");
-  const b = stream("b", "5m", ["A"], 1);
+  const a = stream("a", "1m", ["A"], { period: 2, onLate: "insert" });
+  const b = stream("b", "5m", ["A"]);
   const join = new Join({
     name: "j",
     inputs: [a, b],
@@ -240,7 +236,10 @@ test("onLate insert reaches a join's own window, and its past is not run again",
     compute: ({ a }) => ({ sum: a.column("close").sum() }),
   });
   const run = new TaskRun([join, wide]);
-  run.feed("b", "A", [0, 50]).feed("a", "A", [4 * m, 1], [6 * m, 4]).advance(7 * m);
+  run
+    .feed("b", "A", [0, 50])
+    .feed("a", "A", [4 * m, 1], [6 * m, 4])
+    .advance(7 * m);
   expect(run.take()).toEqual([
     ["j", "A", 4 * m, 1, 50],
     ["j", "A", 6 * m, 4, 50],
@@ -325,7 +324,12 @@ test("a throwing compute, a bad result and an extra field are named with node, k
   const bars = stream("bars", "1m", ["A"]);
   const bad = (compute: () => unknown, name: string) =>
     new TaskRun([
-      new Node({ name, input: bars, schema: { x: "f64" }, compute: compute as () => { x: number } }),
+      new Node({
+        name,
+        input: bars,
+        schema: { x: "f64" },
+        compute: compute as () => { x: number },
+      }),
     ]);
   const feed = (run: TaskRun) => () => run.feed("bars", "A", [0, 1]);
   expect(

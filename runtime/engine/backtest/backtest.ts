@@ -1,15 +1,16 @@
-import { type ConnectorIndex, openByRef } from "../contract/connector.ts";
-import { type Exchange } from "../contract/exchange.ts";
+import { availableParallelism } from "node:os";
+import { type ConnectorIndex, openByRef } from "../../contract/connector.ts";
+import { type Exchange } from "../../contract/exchange.ts";
 import {
   type HistoryStore,
   type OpenHistoryStore,
   type TimeRange,
-} from "../contract/history-store.ts";
-import { ordersFor, runReplayThreads } from "../coordinator/replay-threads.ts";
-import { QmtlError } from "../core/errors.ts";
-import { Interval } from "../core/interval.ts";
-import { componentsOf, dealTasks, type Root } from "../graph/components.ts";
-import { type Graph } from "../graph/graph.ts";
+} from "../../contract/history-store.ts";
+import { ordersFor, runReplayThreads } from "../../coordinator/replay-threads.ts";
+import { QmtlError } from "../../core/errors.ts";
+import { Interval } from "../../core/interval.ts";
+import { type Component, componentsOf, dealTasks, type Root } from "../../graph/components.ts";
+import { type Graph } from "../../graph/graph.ts";
 import {
   idsOf,
   type Prepared,
@@ -17,15 +18,19 @@ import {
   type StrategyClass,
   type StrategyFlags,
   type StrategyRef,
-} from "../graph/strategy.ts";
-import { type TaskCounts } from "../worker/protocol.ts";
-import { runReplay } from "../worker/replay-run.ts";
+} from "../../graph/strategy.ts";
+import { type TaskCounts } from "../../worker/protocol.ts";
+import { seriesOf } from "../../worker/replay.ts";
+import { runReplay } from "../../worker/replay-run.ts";
+import { missingIn } from "../coverage.ts";
+import { type RunSettings } from "../settings.ts";
 import { backfillStreams, type StreamFill, streamRoots } from "./backfill-streams.ts";
-import { missingIn } from "./coverage.ts";
 import { chooseExchange, openStandIn } from "./exchange-choice.ts";
 import { OutputRecorder } from "./output-recorder.ts";
 import { type BacktestReport, type RunProgress } from "./report.ts";
-import { type RunSettings } from "./settings.ts";
+
+/** A thread takes 0.2 s to start: with fewer bars each, one more costs more than it gives. */
+const barsPerThreadMin = 250_000;
 
 /** A backtest, everything resolved. */
 export interface Backtest {
@@ -73,12 +78,14 @@ export async function backtest(run: Backtest, signal: AbortSignal): Promise<Back
     );
     const filled = performance.now();
     const recorder = new OutputRecorder(prepared.graph, opened.store);
-    const counts = await replayAll(run, prepared, opened, recorder, signal);
+    const replay = new ReplayedRows(run, prepared.graph, opened.range);
+    const counts = await replayAll(run, prepared, { ...opened, recorder, replay }, signal);
     await recorder.finish(opened.range, signal);
     const replayed = performance.now();
     return reportOf(run, prepared, opened, {
       fills,
       recorder,
+      replay,
       counts,
       backfillSeconds: (filled - started) / 1_000,
       replaySeconds: (replayed - filled) / 1_000,
@@ -225,17 +232,17 @@ async function hasAny(
 async function replayAll(
   run: Backtest,
   prepared: Prepared,
-  opened: Opened,
-  recorder: OutputRecorder,
+  opened: Opened & { readonly recorder: OutputRecorder; readonly replay: ReplayedRows },
   signal: AbortSignal,
 ): Promise<readonly TaskCounts[]> {
   const { graph } = prepared;
+  const { recorder } = opened;
   const components = componentsOf(graph);
   const ranges = (root: Root): TimeRange => clip(graph, root, opened.range);
-  const onRows = replayProgress(run, graph, opened.range);
-  const threads = run.ref === undefined ? 1 : run.settings.threads;
+  const onRows = (root: Root, rows: number): void => opened.replay.add(root, rows);
+  const threads = threadsFor(run, components, ranges);
   const isPoisoning = process.env["NODE_ENV"] !== "production";
-  if (threads === 1 || components.length === 1 || run.ref === undefined) {
+  if (threads === 1 || run.ref === undefined) {
     let storing = Promise.resolve();
     const counts = await runReplay(
       {
@@ -273,25 +280,51 @@ async function replayAll(
   );
 }
 
+/** As many threads as asked for; else one per core, as long as each has a replay worth its start. */
+function threadsFor(
+  run: Backtest,
+  components: readonly Component[],
+  rangeOfRoot: (root: Root) => TimeRange,
+): number {
+  if (run.ref === undefined) return 1;
+  let bars = 0;
+  for (const root of components.flatMap(({ roots }) => roots)) {
+    const { start, end } = rangeOfRoot(root);
+    bars += (end - start) / Interval.of(run.flags.interval).lengthMs;
+  }
+  const worthwhile = Math.min(availableParallelism(), Math.ceil(bars / barsPerThreadMin));
+  return Math.max(1, Math.min(components.length, run.settings.threads ?? worthwhile));
+}
+
 function clip(graph: Graph, root: Root, range: TimeRange): TimeRange {
   const interval = graph.nodes[root.node]?.interval;
   return { start: range.start, end: interval?.floor(range.end) ?? range.end };
 }
 
-function replayProgress(
-  run: Backtest,
-  graph: Graph,
-  range: TimeRange,
-): (root: Root, rows: number) => void {
-  const done = new Map<string, number>();
-  return ({ node, key }, rows) => {
-    const interval = graph.nodes[node]?.interval ?? Interval.of("1m");
-    const label = `${key} ${interval.name}`;
-    const sum = (done.get(label) ?? 0) + rows;
-    done.set(label, sum);
-    const total = interval.countBetween(range.start, range.end);
-    run.onProgress({ kind: "replay", label, done: sum, total });
-  };
+/** Counts replayed rows by stream and key, and shows them. */
+class ReplayedRows {
+  readonly #run: Backtest;
+  readonly #graph: Graph;
+  readonly #range: TimeRange;
+  readonly #rows = new Map<string, number>();
+
+  constructor(run: Backtest, graph: Graph, range: TimeRange) {
+    this.#run = run;
+    this.#graph = graph;
+    this.#range = range;
+  }
+
+  add({ node, key }: Root, rows: number): void {
+    const { nodeId, interval: name } = seriesOf(this.#graph, node, key);
+    const done = this.of(nodeId) + rows;
+    this.#rows.set(nodeId, done);
+    const total = Interval.of(name).countBetween(this.#range.start, this.#range.end);
+    this.#run.onProgress({ kind: "replay", label: `${key} ${name}`, done, total });
+  }
+
+  of(nodeId: string): number {
+    return this.#rows.get(nodeId) ?? 0;
+  }
 }
 
 function reportOf(
@@ -301,6 +334,7 @@ function reportOf(
   measured: {
     readonly fills: readonly StreamFill[];
     readonly recorder: OutputRecorder;
+    readonly replay: ReplayedRows;
     readonly counts: readonly TaskCounts[];
     readonly backfillSeconds: number;
     readonly replaySeconds: number;
@@ -318,7 +352,7 @@ function reportOf(
     start: opened.range.start,
     end: opened.range.end,
     threads: measured.counts.length,
-    streams: fills.map(({ report }) => report),
+    streams: fills.map(({ report }) => ({ ...report, rows: measured.replay.of(report.nodeId) })),
     nodes: measured.recorder.reports(),
     refused: measured.counts
       .flatMap((counts) => counts.nodes)

@@ -1,7 +1,7 @@
-import { type ConnectorIndex } from "../contract/connector.ts";
-import { type Exchange } from "../contract/exchange.ts";
-import { errorText } from "../core/errors.ts";
-import { type RunSettings } from "./settings.ts";
+import { type ConnectorIndex } from "../../contract/connector.ts";
+import { type Exchange } from "../../contract/exchange.ts";
+import { errorText } from "../../core/errors.ts";
+import { type RunSettings } from "../settings.ts";
 
 /** The exchange a run asks, or why it asks none. */
 export type ChosenExchange =
@@ -29,7 +29,7 @@ export async function chooseExchange(
   signal: AbortSignal,
 ): Promise<ChosenExchange> {
   const choice = settings.exchange === "auto" ? { kind: "binance" as const } : settings.exchange;
-  const options = { ...(settings.binanceUrl === undefined ? {} : { url: settings.binanceUrl }) };
+  const options = settings.binanceUrl === undefined ? {} : { url: settings.binanceUrl };
   const exchange = await connectors.openExchange(choice, options, signal);
   try {
     const serverTimeMs = await exchange.serverTime(signal);

@@ -1,4 +1,4 @@
-import { type TimeRange } from "../contract/history-store.ts";
+import { type TimeRange } from "../../contract/history-store.ts";
 
 /** A stream of a run, for one key. */
 export interface StreamReport {

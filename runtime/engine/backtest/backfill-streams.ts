@@ -1,10 +1,10 @@
-import { type Exchange } from "../contract/exchange.ts";
-import { type HistoryStore, type Series, type TimeRange } from "../contract/history-store.ts";
-import { Interval } from "../core/interval.ts";
-import { type Graph } from "../graph/graph.ts";
-import { seriesOf } from "../worker/replay.ts";
-import { fillMissing } from "./backfill.ts";
-import { barsIn, intersectRanges, missingIn } from "./coverage.ts";
+import { type Exchange } from "../../contract/exchange.ts";
+import { type HistoryStore, type Series, type TimeRange } from "../../contract/history-store.ts";
+import { Interval } from "../../core/interval.ts";
+import { type Graph } from "../../graph/graph.ts";
+import { seriesOf } from "../../worker/replay.ts";
+import { fillMissing } from "../backfill.ts";
+import { barsIn, intersectRanges, missingIn } from "../coverage.ts";
 import { type RunProgress, type StreamReport } from "./report.ts";
 
 /** Series that are fetched at the same time; the exchange's weight budget paces them all. */
@@ -21,7 +21,7 @@ export interface StreamRoot {
 
 /** What a backfill of one series came to. */
 export interface StreamFill {
-  readonly report: StreamReport;
+  readonly report: Omit<StreamReport, "rows">;
   readonly requests: number;
 }
 
@@ -142,7 +142,6 @@ async function fillOne(
   }
   const coverage = await store.coverage(series, signal);
   const gaps = intersectRanges(coverage.empty, [range]);
-  const have = intersectRanges(coverage.have, [range]);
   return {
     requests,
     report: {
@@ -150,7 +149,6 @@ async function fillOne(
       key,
       nodeId: series.nodeId,
       interval: series.interval,
-      rows: barsIn(have, interval),
       fetched,
       gaps,
       missing: missingIn(coverage, range),
