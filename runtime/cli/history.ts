@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
 import Table from "cli-table3";
-import { type ConnectorIndex, openByRef } from "../contract/connector.ts";
+import { loadConnectors, openByRef } from "../contract/connector.ts";
 import {
   type HistoryStore,
   type OpenHistoryStore,
@@ -89,9 +89,7 @@ async function withStore(
   use: (store: HistoryStore) => Promise<void>,
 ): Promise<void> {
   const { history } = resolveSettings({ history: args.history }, process.env);
-  const name = "qmtl/connectors";
-  const module: { readonly connectors: ConnectorIndex } = await import(name);
-  const ref = module.connectors.refOf("history", history);
+  const ref = (await loadConnectors()).refOf("history", history);
   const open = await openByRef<OpenHistoryStore>(ref);
   const options = { mode: "read", isSimulated: args.simulated === true } as const;
   const store = await open(ref.url, options, signal);

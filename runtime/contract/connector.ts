@@ -1,4 +1,5 @@
 import { QmtlError } from "../core/errors.ts";
+import { importModule } from "../core/import-module.ts";
 import { type Exchange } from "./exchange.ts";
 import { type OpenHistoryStore } from "./history-store.ts";
 import { type OpenStateStore } from "./state-store.ts";
@@ -49,7 +50,7 @@ export interface ConnectorIndex {
  * @throws QmtlError CONFIG_INVALID if the module does not export it.
  */
 export async function openByRef<Door>(ref: ConnectorRef): Promise<Door> {
-  const module: Readonly<Record<string, unknown>> = await import(ref.module);
+  const module = await importModule(ref.module);
   const door = module[ref.export];
   if (typeof door !== "function") {
     throw new QmtlError(
@@ -59,4 +60,14 @@ export async function openByRef<Door>(ref: ConnectorRef): Promise<Door> {
   }
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the connector index names the door
   return door as Door;
+}
+
+/**
+ * The connectors, by their public name: the one dynamic import across rooms. `runtime/` names them,
+ * it does not know them.
+ */
+export async function loadConnectors(): Promise<ConnectorIndex> {
+  const { connectors } = await importModule("qmtl/connectors");
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `connectors/index.ts` declares it
+  return connectors as ConnectorIndex;
 }

@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { reasonOf } from "../core/clock.ts";
-import { fromErrorData, QmtlError } from "../core/errors.ts";
+import { errorText, fromErrorData, QmtlError } from "../core/errors.ts";
 import { type Component, type Root } from "../graph/components.ts";
 import {
   type NodeRows,
@@ -55,7 +55,7 @@ async function runThread(
   const worker = new Worker(new URL("../worker/entry.ts", import.meta.url));
   const send = (message: Order): void => worker.postMessage(message);
   let counts: TaskCounts | undefined;
-  let failed: unknown;
+  let failed: Error | undefined;
   let storing = Promise.resolve();
   const stop = (): void => send({ kind: "stop" });
   signal.addEventListener("abort", stop, { once: true });
@@ -66,7 +66,7 @@ async function runThread(
           .then(async () => await threads.onOutputs(report.outputs))
           .then(() => send({ kind: "taken", count: 1 }))
           .catch((error: unknown) => {
-            failed ??= error;
+            failed ??= error instanceof Error ? error : new Error(errorText(error));
             stop();
           });
         return;

@@ -1,4 +1,4 @@
-import { type ConnectorIndex } from "../contract/connector.ts";
+import { loadConnectors } from "../contract/connector.ts";
 import { QmtlError } from "../core/errors.ts";
 import { type StrategyClass, type StrategyFlags } from "../graph/strategy.ts";
 import { backtest } from "./backtest/backtest.ts";
@@ -83,11 +83,4 @@ function flagsOf(settings: RunSettings, defaults: StrategyDefaults): StrategyFla
     );
   }
   return { symbols, interval: String(interval) };
-}
-
-/** The one dynamic import across rooms: `runtime/` names the connectors, it does not know them. */
-async function loadConnectors(): Promise<ConnectorIndex> {
-  const name = "qmtl/connectors";
-  const module: { readonly connectors: ConnectorIndex } = await import(name);
-  return module.connectors;
 }

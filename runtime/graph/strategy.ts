@@ -1,4 +1,5 @@
 import { QmtlError } from "../core/errors.ts";
+import { importModule } from "../core/import-module.ts";
 import { type Declaration } from "./declaration.ts";
 import { buildGraph, type Graph } from "./graph.ts";
 
@@ -74,7 +75,7 @@ export async function prepareHere(
   flags: StrategyFlags,
   ids: readonly string[],
 ): Promise<Prepared> {
-  const module: Readonly<Record<string, unknown>> = await import(ref.module);
+  const module = await importModule(ref.module);
   const strategy = module[ref.exportName];
   if (typeof strategy !== "function") {
     throw new QmtlError(

@@ -35,11 +35,10 @@ export class OutputRecorder {
       const known = this.#recorded.get(name);
       const lastRow = rows.count - 1;
       const fields = Object.keys(series.schema);
-      const values = fields.map((field, i) => [field, rows.columns[i]?.[lastRow] ?? Number.NaN]);
-      const last = {
-        ts: rows.ts[lastRow] ?? Number.NaN,
-        values: Object.fromEntries(values) as Record<string, number>,
-      };
+      const values: Record<string, number> = {};
+      for (const [i, field] of fields.entries())
+        values[field] = rows.columns[i]?.[lastRow] ?? Number.NaN;
+      const last = { ts: rows.ts[lastRow] ?? Number.NaN, values };
       if (known === undefined) {
         this.#recorded.set(name, {
           outputs: rows.count,
