@@ -59,12 +59,11 @@ export class KeyTable {
     assert(length >= 0, "a null key has no slot");
     const hash = hashOf(bytes, from, length);
     const slots = this.#slots;
+    const hashes = this.#hashes;
     const mask = slots.length - 1;
     let at = hash & mask;
-    for (let slot = slots[at]!; slot !== 0; slot = slots[at]!) {
-      if (this.#hashes[slot - 1] === hash && this.#isKey(slot - 1, bytes, from, length)) {
-        return slot - 1;
-      }
+    for (let slot = slots[at]! - 1; slot >= 0; slot = slots[at]! - 1) {
+      if (hashes[slot] === hash && this.#isKey(slot, bytes, from, length)) return slot;
       at = (at + 1) & mask;
     }
     return this.#add(hash, at, bytes.subarray(from, from + length));
@@ -84,9 +83,10 @@ export class KeyTable {
 
   // oxlint-disable-next-line eslint/max-params -- compared once a record: no object, no view
   #isKey(slot: number, bytes: Uint8Array, from: number, length: number): boolean {
-    const start = this.#starts[slot]!;
-    if (this.#starts[slot + 1]! - start !== length) return false;
+    const starts = this.#starts;
     const known = this.#bytes;
+    const start = starts[slot]!;
+    if (starts[slot + 1]! - start !== length) return false;
     for (let i = 0; i < length; i += 1) if (known[start + i] !== bytes[from + i]) return false;
     return true;
   }
