@@ -251,27 +251,43 @@ class SqliteHistory implements HistoryStore {
       .map((row) => Number(row[0]));
   }
 
-  /** The chunks of the cells in `range`, about a batch of rows at a time. */
+  /**
+   * Rows of the cells in `range`, rising, about a batch at a time.
+   *
+   * A writer may be at work between two queries. Without care: the last cell read holds rows up to
+   * t; the writer fills that cell and the next one; the reader goes on behind the cell, and what
+   * came after t in it is lost from the middle of its answer. So each query also takes the last
+   * cell again if its count has changed, and only rows behind those that were yielded go out.
+   */
   *#chunks(id: number, range: TimeRange, columnCount: number): Iterable<ColumnBatch> {
     let limit = 1;
-    let next = this.#file.guard("read rows", () => this.#cellBefore(id, range.start));
+    let last = {
+      cell: this.#file.guard("read rows", () => this.#cellBefore(id, range.start)),
+      count: 0,
+      ts: Number.NEGATIVE_INFINITY,
+      seq: 0,
+    };
     for (;;) {
-      const rows = this.#file.guard("read rows", () =>
+      const found = this.#file.guard("read rows", () =>
         this.#file
           .query(
-            `SELECT start, n, cols FROM chunk WHERE node = ? AND start >= ? AND start < ?
-             ORDER BY start LIMIT ?`,
+            `SELECT start, n, cols FROM chunk
+             WHERE node = ?1 AND start >= ?2 AND start < ?3 AND (start > ?2 OR n <> ?4)
+             ORDER BY start LIMIT ?5`,
           )
-          .values(id, next, range.end, limit),
+          .values(id, last.cell, range.end, last.count, limit),
       );
-      for (const [start, n, cols] of rows) {
+      for (const [start, n, cols] of found) {
         const chunk = this.#decode(cols, Number(n), columnCount);
-        yield chunk;
-        next = Number(start) + 1;
+        const { count } = chunk;
+        yield sliceColumns(chunk, rowAfter(chunk, last.ts, last.seq), count);
+        const [ts = last.ts, seq = 0] = [chunk.ts[count - 1], chunk.seq[count - 1]];
+        const isBehind = ts < last.ts || (ts === last.ts && seq <= last.seq);
+        last = { ...(isBehind ? last : { ts, seq }), cell: Number(start), count };
         // Chunks of trades hold any number of rows: ask for about a batch at a time.
-        limit = Math.max(1, Math.floor(batchRowsMax / chunk.count));
+        limit = Math.max(1, Math.floor(batchRowsMax / count));
       }
-      if (rows.length === 0) return;
+      if (found.length === 0) return;
     }
   }
 
@@ -347,6 +363,13 @@ function hullOf(ranges: readonly TimeRange[]): TimeRange | undefined {
     end = Math.max(end, range.end);
   }
   return { start, end };
+}
+
+/** Index of the first row behind (`ts`, `seq`). */
+function rowAfter(rows: ColumnBatch, ts: number, seq: number): number {
+  let row = rowAtTime(rows, ts);
+  while (row < rows.count && rows.ts[row] === ts && (rows.seq[row] ?? 0) <= seq) row += 1;
+  return row;
 }
 
 function copyRows(

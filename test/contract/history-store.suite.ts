@@ -364,6 +364,23 @@ export function runHistoryStoreSuite(subject: HistoryCase): void {
     },
   );
 
+  check("rows appended while a fetch runs leave no hole in its answer", async (store, fresh) => {
+    const series = newSeries();
+    let stored = 8_300;
+    await store.persist(series, pageOf(barRows(0, stored)), signal());
+    const reader = await fresh.open({ mode: "read" });
+    const times: number[] = [];
+    for await (const batch of reader.fetch(series, always, signal())) {
+      times.push(...batch.ts.subarray(0, batch.count));
+      if (stored >= 60_000) continue;
+      await store.persist(series, pageOf(barRows(stored, stored + 8_300)), signal());
+      stored += 8_300;
+    }
+    expect(times.length).toBeGreaterThanOrEqual(8_300);
+    expect(times.findIndex((ts, i) => ts !== at(i))).toBe(-1);
+    await reader.close();
+  });
+
   check("a reader may not write", async (store, fresh) => {
     const series = newSeries();
     const reader = await fresh.open({ mode: "read" });
