@@ -192,7 +192,15 @@ function prepare(database: Database, options: StoreFileOptions, format: StoreFor
   if (options.bytesMax !== undefined) {
     database.run(`PRAGMA max_page_count = ${Math.floor(options.bytesMax / pageBytes)}`);
   }
-  if (isNew) create(database, options.path, format);
+  if (isNew) {
+    create(database, options.path, format);
+    return;
+  }
+  // SQLite opens a file that may not be written all the same, and fails at the first write: so
+  // write what is there already, and take it back.
+  database.run("BEGIN IMMEDIATE");
+  database.run(`PRAGMA user_version = ${format.version}`);
+  database.run("ROLLBACK");
 }
 
 /** True if the file has nothing in it yet. @throws QmtlError STORE_VERSION_UNKNOWN. */
