@@ -61,13 +61,15 @@ export class RestClient {
 
   /** @throws QmtlError EXCHANGE_*, SYMBOL_* as `retryOf` says; the signal's reason if it aborts. */
   async get<T>(request: RestRequest<T>, signal: AbortSignal): Promise<T> {
+    let blocks = 0;
     for (let tries = 1; ; tries += 1) {
       const outcome = await this.#try(request, signal);
       if (!(outcome instanceof QmtlError)) return outcome.value;
       signal.throwIfAborted();
+      if (outcome.code === "EXCHANGE_RESTRICTED") blocks += 1;
       const stopMs = this.#stopMsOf(outcome);
       if (stopMs > 0) this.#parts.governor.stop(this.#parts.clock.now() + stopMs, outcome);
-      if (!this.#mayRetry(outcome, tries)) throw afterTries(outcome, tries);
+      if (!this.#mayRetry(outcome, tries, blocks)) throw afterTries(outcome, tries);
       // A stop holds this request back in the governor, like all others.
       if (stopMs > 0) this.#tellOfStop(outcome, stopMs);
       else await this.#parts.clock.sleep(this.#backoffMs(tries), signal);
@@ -99,10 +101,10 @@ export class RestClient {
     }
   }
 
-  #mayRetry(fault: QmtlError, tries: number): boolean {
+  #mayRetry(fault: QmtlError, tries: number, blocks: number): boolean {
     if (tries >= this.#parts.config.tryCountMax) return false;
     if (fault.code === "EXCHANGE_RESTRICTED") {
-      return this.#wasReached && fault.details["status"] === 403 && tries === 1;
+      return this.#wasReached && fault.details["status"] === 403 && blocks === 1;
     }
     if (fault.code === "EXCHANGE_UNREACHABLE" && !this.#wasReached) {
       return fault.details["cause"] === "reset";
