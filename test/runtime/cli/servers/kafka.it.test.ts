@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { Kafka, logLevel, type SASLOptions } from "kafkajs";
 import {
+  freePort,
   type KafkaCluster,
   type KafkaListener,
   kafkaPassword,
@@ -8,6 +9,7 @@ import {
   startKafka,
 } from "../../../../runtime/cli/servers/index.ts";
 import { describeWithServers, uniqueName } from "../../../harness/servers.ts";
+import { TcpProxy } from "../../../harness/tcp-proxy.ts";
 
 /** A new object each time: kafkajs writes its authenticator into the one it is given. */
 function saslOf(listener: KafkaListener, password: string): SASLOptions | undefined {
@@ -21,12 +23,13 @@ function saslOf(listener: KafkaListener, password: string): SASLOptions | undefi
 function clientOf(
   cluster: KafkaCluster,
   listener: KafkaListener,
-  password: string = kafkaPassword,
+  { password = kafkaPassword, only }: { password?: string; only?: readonly number[] } = {},
 ): Kafka {
   const sasl = saslOf(listener, password);
+  const addresses = cluster.addresses(listener);
   const isTls = listener === "tls" || listener === "saslScramTls";
   return new Kafka({
-    brokers: [...cluster.addresses(listener)],
+    brokers: addresses.filter((_, i) => only?.includes(i) ?? true),
     logLevel: logLevel.NOTHING,
     retry: { retries: 3 },
     ...(isTls ? { ssl: { ca: [cluster.certificatePem ?? ""] } } : {}),
@@ -52,6 +55,19 @@ async function produce(kafka: Kafka, topic: string, count: number): Promise<numb
   }
 }
 
+/** Brokers the cluster counts in; 0 if nobody could be asked. */
+async function brokerCountOf(kafka: Kafka): Promise<number> {
+  const admin = kafka.admin();
+  try {
+    await admin.connect();
+    return (await admin.describeCluster()).brokers.length;
+  } catch {
+    return 0;
+  } finally {
+    await admin.disconnect();
+  }
+}
+
 describeWithServers(["kafka"], "kafka", (started) => {
   test("the shared broker takes records with acks=all", async () => {
     expect(await produce(clientOf(started().kafka, "plaintext"), uniqueName("topic"), 3)).toBe(3);
@@ -63,7 +79,7 @@ describeWithServers(["kafka"], "kafka", (started) => {
     for (const listener of listeners) {
       expect(await produce(clientOf(cluster, listener), `topic-${listener}`, 2)).toBe(2);
     }
-    const admin = clientOf(cluster, "saslScram", "wrong").admin();
+    const admin = clientOf(cluster, "saslScram", { password: "wrong" }).admin();
     const refusal = await admin.listTopics().catch((error: unknown) => String(error));
     expect(refusal).toContain("Authentication failed");
     await admin.disconnect();
@@ -85,8 +101,20 @@ describeWithServers(["kafka"], "kafka", (started) => {
     await using cluster = await startKafka({ brokerCount: 3 });
     expect(cluster.brokers).toHaveLength(3);
     await cluster.brokers[2]!.kill9();
-    expect(await produce(clientOf(cluster, "plaintext"), "topic", 1)).toBe(1);
+    // The others count it in until its session is over: wait for what they say.
+    const alive = clientOf(cluster, "plaintext", { only: [0, 1] });
+    while ((await brokerCountOf(alive)) !== 2) await Bun.sleep(50);
+    expect(await produce(alive, "topic", 1)).toBe(1);
   }, 60_000);
+
+  test("advertisedPort sends every client through a proxy", async () => {
+    const port = await freePort();
+    await using proxy = await TcpProxy.start(port);
+    await using cluster = await startKafka({ port, advertisedPort: proxy.port });
+    // The client knocks at the broker itself, and is told to use the proxy.
+    expect(await produce(clientOf(cluster, "plaintext"), "topic", 2)).toBe(2);
+    expect(proxy.counts.requestBytes).toBeGreaterThan(0);
+  }, 30_000);
 
   test("startKafka() starts 3.9.1 too", async () => {
     await using cluster = await startKafka({ version: "3.9.1" });

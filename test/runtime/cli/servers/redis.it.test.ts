@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { RedisClient } from "bun";
 import { startRedis } from "../../../../runtime/cli/servers/index.ts";
-import { describeWithServers, uniqueName } from "../../../harness/servers.ts";
+import { describeWithServers, itest, uniqueName } from "../../../harness/servers.ts";
 
 describeWithServers(["redis"], "redis", (started) => {
   test("startRedis() keeps what it acknowledged over kill -9 and restart, on the same port", async () => {
@@ -35,6 +35,12 @@ describeWithServers(["redis"], "redis", (started) => {
     redis.thaw();
     expect(await reply).toBe(2);
     client.close();
+  });
+
+  itest(["redis"], "itest() hands over the running server", async ({ redis }) => {
+    expect(redis.pid).toBeGreaterThan(0);
+    expect(redis.logTail(1)).not.toBe("");
+    await Promise.resolve();
   });
 
   test("the shared server serves every test under names of its own", async () => {

@@ -51,7 +51,9 @@ test("of four processes one fills and the others wait for it (C2)", async () => 
       await Bun.write(join(directory, "whole"), "1");
     });
     process.exitCode = existsSync(join(path, "whole")) ? 0 : 1;`;
-  const children = Array.from({ length: 4 }, () => Bun.spawn([process.execPath, "-e", code]));
+  const children = Array.from({ length: 4 }, () =>
+    Bun.spawn([process.execPath, "-e", code], { env: { ...process.env, QMTL_CACHE: folder } }),
+  );
   expect(await Promise.all(children.map(async (child) => await child.exited))).toEqual([
     0, 0, 0, 0,
   ]);
