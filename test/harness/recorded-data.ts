@@ -20,19 +20,12 @@ export function recordedPath(...parts: readonly string[]): string {
 function find(): string | undefined {
   const named = process.env["QMTL_RECORDED_DATA"];
   if (named === undefined || named === "") {
-    tellOnce();
+    // Modules are loaded once a run, so this is one line.
+    console.log("QMTL_RECORDED_DATA is not set: tests on recorded exchange data are skipped");
     return undefined;
   }
   if (existsSync(join(named, "klines"))) return named;
   throw new Error(
     `Cannot find recorded data: QMTL_RECORDED_DATA is "${named}", which has no klines/`,
   );
-}
-
-/** Each test file loads this module anew; the line is for the whole run. */
-function tellOnce(): void {
-  const told = Symbol.for("qmtl.test.recordedDataTold");
-  if (Reflect.has(globalThis, told)) return;
-  Reflect.set(globalThis, told, true);
-  console.log("QMTL_RECORDED_DATA is not set: tests on recorded exchange data are skipped");
 }

@@ -1,4 +1,4 @@
-import { afterEach, expect } from "bun:test";
+import { expect } from "bun:test";
 import { type ExchangeOptions, openExchange } from "../../../connectors/binance/index.ts";
 import {
   type ExchangeSimulator,
@@ -16,12 +16,13 @@ export const minuteMs = 60_000;
 export const startMs = Date.UTC(2024, 0, 1);
 /** A signal that never aborts. */
 export const signal = new AbortController().signal;
-/** Closed after each test, last one first. */
+/** What `closeOpened` closes. */
 export const opened: { close(): Promise<void> }[] = [];
 
-afterEach(async () => {
+/** Closes what a test opened, last one first; each test file registers it itself. */
+export async function closeOpened(): Promise<void> {
   for (const resource of opened.splice(0).toReversed()) await resource.close();
-});
+}
 
 /** A simulator and a client on one clock. */
 export interface Pair {

@@ -1,8 +1,9 @@
-import { expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 import { isUnreachable, openExchange } from "../../../connectors/binance/index.ts";
 import { hasCode, QmtlError, systemClock } from "../../../runtime/index.ts";
 import {
   at,
+  closeOpened,
   failureOf,
   fetchAll,
   minute,
@@ -12,6 +13,8 @@ import {
   startMs,
   startPair,
 } from "./pair.ts";
+
+afterEach(closeOpened);
 
 for (const [kind, seconds] of [
   ["429", 37],

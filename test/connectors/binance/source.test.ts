@@ -1,10 +1,11 @@
-import { expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { openExchange } from "../../../connectors/binance/index.ts";
 import { Interval } from "../../../runtime/index.ts";
 import { recordedPath, recordedTest } from "../../harness/recorded-data.ts";
 import {
   at,
+  closeOpened,
   countOf,
   failureOf,
   fetchAll,
@@ -15,6 +16,8 @@ import {
   startMs,
   startPair,
 } from "./pair.ts";
+
+afterEach(closeOpened);
 
 test("a minute's bars come once each, in order, over as many pages as the limit needs", async () => {
   for (const [pageRowsMax, pages] of [
