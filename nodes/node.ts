@@ -49,6 +49,7 @@ export class Node<
     this.declaration = declare("node", options, {
       form: "single",
       inputs,
+      // oxlint-disable-next-line typescript/unbound-method -- code identity refuses `this`
       run: options.compute,
     });
   }
@@ -89,6 +90,7 @@ export class Join<
       from,
       lookback: lookbackOf(options.lookback, name),
     }));
+    // oxlint-disable-next-line typescript/unbound-method -- code identity refuses `this`
     this.declaration = declare("join", options, { form, inputs, run: options.compute });
   }
 }
@@ -119,6 +121,7 @@ export class Operator<
     this.schema = options.schema;
     const inputs = [{ name: "0", from: options.input, lookback: options.lookback }];
     this.declaration = {
+      // oxlint-disable-next-line typescript/unbound-method -- code identity refuses `this`
       ...declare("operator", options, { form: "single", inputs, run: options.step }),
       stateFloats: options.state ?? 0,
     };

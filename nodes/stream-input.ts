@@ -121,7 +121,7 @@ function symbolsOf(options: StreamInputOptions<Schema>, label: string): readonly
   if (fault !== undefined) {
     throw new QmtlError("SYMBOL_INVALID", `Cannot make ${label}: ${fault}`);
   }
-  return [...(list ?? [])];
+  return (list === undefined || list === "*" ? [] : list).slice();
 }
 
 function faultOfSymbols(list: readonly string[] | "*"): string | undefined {

@@ -84,7 +84,7 @@ async function runThread(
     await new Promise<void>((resolve) => {
       worker.on("message", onReport);
       worker.on("error", (error) => {
-        failed ??= error;
+        failed ??= error instanceof Error ? error : new Error(errorText(error));
       });
       worker.on("exit", () => resolve());
       send({ kind: "replay", order });

@@ -57,12 +57,25 @@ export class ColumnStore {
    * index + (f + 1) * stride. The caller writes all columns before the next call. O(1) amortized.
    */
   append(slot: number): number {
-    let end = this.ends[slot]!;
-    if (end === this.stride) end = this.#compact(slot);
-    this.ends[slot] = end + 1;
+    const at = this.reserve(slot);
+    this.commit(slot);
+    return at;
+  }
+
+  /**
+   * The place of the next row of `slot`, as `append` gives it, without taking it: what is written
+   * there is no row until `commit`. O(1) amortized.
+   */
+  reserve(slot: number): number {
+    const end = this.ends[slot]!;
+    return slot * this.slotSize + (end === this.stride ? this.#compact(slot) : end);
+  }
+
+  /** Makes what was written at the reserved place the newest row. */
+  commit(slot: number): void {
+    this.ends[slot]! += 1;
     if (this.rows[slot]! < this.period) this.rows[slot]! += 1;
     this.stamps[slot]! += 1;
-    return slot * this.slotSize + end;
   }
 
   /** Open time of the newest row of `slot`; -Infinity if there is none. */

@@ -27,6 +27,8 @@ interface Link extends ChainedCall {
  *   K3  Steps of a slot come in rising T, no T twice.
  */
 export class Chain {
+  /** True if no interval is coarser than the stream's: `closeThrough` has nothing to do. */
+  readonly isEven: boolean;
   readonly #links: readonly Link[];
   readonly #coarse: readonly Float64Array[];
 
@@ -41,6 +43,7 @@ export class Chain {
     this.#coarse = this.#links
       .map(({ pending }) => pending)
       .filter((pending) => pending !== undefined);
+    this.isEven = this.#coarse.length === 0;
   }
 
   /** K1. */
@@ -62,7 +65,7 @@ export class Chain {
 
   /** K2: runs what closed by `time`, in order. */
   closeThrough(slot: number, time: number): void {
-    if (this.#coarse.length === 0) return;
+    if (this.isEven) return;
     for (;;) {
       let next = none;
       for (const pending of this.#coarse) if (pending[slot]! < next) next = pending[slot]!;

@@ -33,17 +33,18 @@ type Result = Readonly<Record<string, unknown>> | undefined | null;
 export class NodeCall {
   readonly node: GraphNode;
   readonly output: NodeOutput;
+  /** What the function is called with; generated code calls it the same way. */
+  readonly windows: readonly StoreWindow[];
+  readonly argument: unknown;
+  readonly run: (...inputs: unknown[]) => unknown;
+  readonly context: CallContext = { key: "", time: 0 };
+  readonly out: Record<string, number>;
+  readonly fields: readonly string[];
+  readonly kinds: readonly FieldKind[];
+  readonly options: CallOptions;
   readonly #stores: readonly ColumnStore[];
-  readonly #windows: readonly StoreWindow[];
-  readonly #argument: unknown;
-  readonly #fields: readonly string[];
-  readonly #kinds: readonly FieldKind[];
   readonly #values: Float64Array;
-  readonly #out: Record<string, number>;
   readonly #states: Float64Array[] = [];
-  readonly #run: (...inputs: unknown[]) => unknown;
-  readonly #context: CallContext = { key: "", time: 0 };
-  readonly #options: CallOptions;
 
   /** `stores[i]` holds input i; slots of stores and node are the same. */
   constructor(
@@ -54,21 +55,21 @@ export class NodeCall {
   ) {
     this.node = node;
     this.output = output;
-    this.#options = options;
+    this.options = options;
     this.#stores = upstreams.map(({ store }) => store);
-    this.#windows = upstreams.map(({ node: from, store }, i) => {
+    this.windows = upstreams.map(({ node: from, store }, i) => {
       const input = node.inputs[i]!;
       const label = `input "${input.name}" of "${node.name}"`;
       const place = { interval: from.interval, label };
       return new StoreWindow(store, Object.keys(from.schema), input.lookback, place);
     });
-    this.#argument = this.#argumentOf(node);
-    this.#fields = Object.keys(node.schema);
-    this.#kinds = Object.values(node.schema);
-    this.#values = new Float64Array(this.#fields.length);
-    this.#out = Object.fromEntries(this.#fields.map((field) => [field, Number.NaN]));
+    this.argument = this.#argumentOf(node);
+    this.fields = Object.keys(node.schema);
+    this.kinds = Object.values(node.schema);
+    this.#values = new Float64Array(this.fields.length);
+    this.out = Object.fromEntries(this.fields.map((field) => [field, Number.NaN]));
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- types were checked in the SDK
-    this.#run = node.run as unknown as (...inputs: unknown[]) => unknown;
+    this.run = node.run as unknown as (...inputs: unknown[]) => unknown;
   }
 
   /** State of operators by slot, for checkpoints; empty for others. */
@@ -85,13 +86,13 @@ export class NodeCall {
     const { interval } = this.node;
     const open = interval.floor(close - 1);
     if (this.#isInputMissing(slot, open)) return;
-    for (const window of this.#windows) if (!window.bind(slot)) return;
+    for (const window of this.windows) if (!window.bind(slot)) return;
     const hasValues = this.#call(slot, close);
-    if (this.#options.isPoisoning) for (const window of this.#windows) window.release();
+    if (this.options.isPoisoning) for (const window of this.windows) window.release();
     if (!hasValues) return;
     for (let i = 0; i < this.#values.length; i += 1) {
       const value = this.#values[i]!;
-      if (!isOfKind(value, this.#kinds[i]!)) {
+      if (!isOfKind(value, this.kinds[i]!)) {
         this.output.refused += 1;
         return;
       }
@@ -109,7 +110,7 @@ export class NodeCall {
       if (inputs[i]!.isCoarser || this.#stores[i]!.closes[slot]! > open) continue;
       if (onMissing === "skip") return true;
       const { name } = inputs[i]!;
-      const key = this.#options.keyOf(slot);
+      const key = this.options.keyOf(slot);
       throw new QmtlError(
         "INPUT_MISSING",
         `Cannot run "${this.node.name}" for ${key} at ${timeText(open)}: input "${name}" has no bar there, wanted one (onMissing: fail)`,
@@ -122,72 +123,81 @@ export class NodeCall {
   #call(slot: number, close: number): boolean {
     try {
       if (this.node.kind === "operator") return this.#step(slot);
-      this.#context.key = this.#options.keyOf(slot);
-      this.#context.time = close;
+      this.context.key = this.options.keyOf(slot);
+      this.context.time = close;
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- checked field by field below
-      const result = this.#run(this.#argument, this.node.params, this.#context) as Result;
+      const result = this.run(this.argument, this.node.params, this.context) as Result;
       return result === undefined || result === null ? false : this.#take(result);
     } catch (error) {
-      throw this.#failed(error, slot, close);
+      throw this.failed(error, slot, close);
     }
+  }
+
+  /** State of an operator for `slot`: NaN before its first call. */
+  stateOf(slot: number): Float64Array {
+    return (this.#states[slot] ??= new Float64Array(this.node.stateFloats).fill(Number.NaN));
   }
 
   #step(slot: number): boolean {
-    const state = (this.#states[slot] ??= new Float64Array(this.node.stateFloats).fill(Number.NaN));
-    for (const field of this.#fields) this.#out[field] = Number.NaN;
-    const isEmitted = this.#run(this.#windows[0], this.node.params, state, this.#out);
-    return isEmitted === true && this.#take(this.#out);
+    const state = this.stateOf(slot);
+    for (const field of this.fields) this.out[field] = Number.NaN;
+    const isEmitted = this.run(this.windows[0], this.node.params, state, this.out);
+    return isEmitted === true && this.#take(this.out);
   }
 
   #take(result: Readonly<Record<string, unknown>>): boolean {
-    for (let i = 0; i < this.#fields.length; i += 1) {
-      const value = result[this.#fields[i]!];
-      if (typeof value !== "number") throw this.#badField(this.#fields[i]!, value);
+    for (let i = 0; i < this.fields.length; i += 1) {
+      const value = result[this.fields[i]!];
+      if (typeof value !== "number") throw this.badResult(result);
       this.#values[i] = value;
     }
-    if (Object.keys(result).length !== this.#fields.length) throw this.#extraField(result);
+    if (Object.keys(result).length !== this.fields.length) throw this.badResult(result);
     return true;
   }
 
   #argumentOf(node: GraphNode): unknown {
-    if (node.form === "single") return this.#windows[0];
-    if (node.form === "list") return this.#windows;
-    return Object.fromEntries(node.inputs.map((input, i) => [input.name, this.#windows[i]]));
+    if (node.form === "single") return this.windows[0];
+    if (node.form === "list") return this.windows;
+    return Object.fromEntries(node.inputs.map((input, i) => [input.name, this.windows[i]]));
   }
 
-  #failed(error: unknown, slot: number, close: number): QmtlError {
-    const key = this.#options.keyOf(slot);
+  /** The error of a call that threw, naming node, key and time. */
+  failed(error: unknown, slot: number, close: number): QmtlError {
+    const key = this.options.keyOf(slot);
     const { name } = this.node;
     const at = timeText(close);
-    const code = hasCode(error, "LOOKBACK_EXCEEDED", "FIELD_UNKNOWN", "OUTPUT_INVALID")
+    const code = hasCode(
+      error,
+      "LOOKBACK_EXCEEDED",
+      "FIELD_UNKNOWN",
+      "OUTPUT_INVALID",
+      "INPUT_MISSING",
+    )
       ? error.code
       : "COMPUTE_FAILED";
     const message = `Cannot compute "${name}" for ${key} at ${at}: ${errorText(error)}`;
     return new QmtlError(code, message, { node: name, key, time: close }, error);
   }
 
-  #badField(field: string, value: unknown): QmtlError {
-    const found =
-      value instanceof Promise ? "a promise" : value === undefined ? "none" : typeof value;
-    return new QmtlError(
-      "OUTPUT_INVALID",
-      `field "${field}" of the result is ${found}, wanted a number`,
-      { field },
-    );
-  }
-
-  #extraField(result: Readonly<Record<string, unknown>>): QmtlError {
-    const extra = Object.keys(result).find((field) => !this.#fields.includes(field)) ?? "";
-    return new QmtlError(
-      "OUTPUT_INVALID",
-      `the result has the field "${extra}", wanted only ${this.#fields.join(", ")}`,
-      { field: extra },
-    );
+  /** What is wrong with a result that has not exactly the schema's fields as numbers. */
+  badResult(result: Readonly<Record<string, unknown>>): QmtlError {
+    const bad = this.fields.find((field) => typeof result[field] !== "number");
+    const extra = Object.keys(result).find((field) => !this.fields.includes(field)) ?? "";
+    const fault =
+      bad === undefined
+        ? `the result has the field "${extra}", wanted only ${this.fields.join(", ")}`
+        : `field "${bad}" of the result is ${kindText(result[bad])}, wanted a number`;
+    return new QmtlError("OUTPUT_INVALID", fault, { field: bad ?? extra });
   }
 }
 
+function kindText(value: unknown): string {
+  if (value instanceof Promise) return "a promise";
+  return value === undefined ? "none" : typeof value;
+}
+
 /** NaN is a value ("none") of every kind; infinities are of none. */
-function isOfKind(value: number, kind: FieldKind): boolean {
+export function isOfKind(value: number, kind: FieldKind): boolean {
   if (Number.isNaN(value)) return true;
   switch (kind) {
     case "f64":

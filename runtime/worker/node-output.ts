@@ -37,11 +37,12 @@ export class NodeOutput {
   /** Records emitted, and those refused because a value was infinite or not of its kind. */
   emitted = 0;
   refused = 0;
+  /** Rows buffered in `slots`, `ts` and `columns`; generated code appends to them as `emit` does. */
+  count = 0;
+  readonly slots: Int32Array;
+  readonly ts: Float64Array;
+  readonly columns: readonly Float64Array[];
   readonly #sink: OutputSink | undefined;
-  readonly #slots: Int32Array;
-  readonly #ts: Float64Array;
-  readonly #columns: readonly Float64Array[];
-  #count = 0;
 
   constructor(node: GraphNode, slots: number, sink: OutputSink | undefined) {
     const fields = Object.keys(node.schema).length;
@@ -49,9 +50,9 @@ export class NodeOutput {
     this.store = new ColumnStore(Math.max(1, node.period), fields, slots);
     this.#sink = sink;
     const rows = sink === undefined ? 0 : outputRowsMax;
-    this.#slots = new Int32Array(rows);
-    this.#ts = new Float64Array(rows);
-    this.#columns = Array.from({ length: fields }, () => new Float64Array(rows));
+    this.slots = new Int32Array(rows);
+    this.ts = new Float64Array(rows);
+    this.columns = Array.from({ length: fields }, () => new Float64Array(rows));
   }
 
   /** Emits `values`, one per field; `close` is the time the record closes at. */
@@ -63,14 +64,19 @@ export class NodeOutput {
     for (let i = 0; i < values.length; i += 1) store.values[at + (i + 1) * stride] = values[i]!;
     store.closes[slot] = close;
     this.emitted += 1;
-    this.tell(slot, close, at);
+    if (this.taps.length > 0) this.tell(slot, close, at);
     if (this.#sink === undefined) return;
-    const row = this.#count;
-    this.#slots[row] = slot;
-    this.#ts[row] = ts;
-    for (let i = 0; i < values.length; i += 1) this.#columns[i]![row] = values[i]!;
-    this.#count = row + 1;
-    if (this.#count === outputRowsMax) this.flush();
+    const row = this.count;
+    this.slots[row] = slot;
+    this.ts[row] = ts;
+    for (let i = 0; i < values.length; i += 1) this.columns[i]![row] = values[i]!;
+    this.count = row + 1;
+    if (this.count === outputRowsMax) this.flush();
+  }
+
+  /** True if someone takes the buffered rows. */
+  get hasSink(): boolean {
+    return this.#sink !== undefined;
   }
 
   /** Tells the taps of the store's row at index `at`. */
@@ -80,9 +86,9 @@ export class NodeOutput {
 
   /** Hands what is buffered to the sink. */
   flush(): void {
-    if (this.#count === 0 || this.#sink === undefined) return;
-    const count = this.#count;
-    this.#count = 0;
-    this.#sink(this.node, { count, slots: this.#slots, ts: this.#ts, columns: this.#columns });
+    if (this.count === 0 || this.#sink === undefined) return;
+    const count = this.count;
+    this.count = 0;
+    this.#sink(this.node, { count, slots: this.slots, ts: this.ts, columns: this.columns });
   }
 }

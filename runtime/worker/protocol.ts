@@ -4,7 +4,7 @@ import { type TimeRange } from "../contract/history-store.ts";
 import { type ErrorData } from "../core/errors.ts";
 import { type Component, type Root } from "../graph/components.ts";
 import { type StrategyFlags, type StrategyRef } from "../graph/strategy.ts";
-import { type StreamCounts } from "./task.ts";
+import { type StreamCounts } from "./stream-loop.ts";
 
 /** Outputs of one node and key, in time order. */
 export interface NodeRows {

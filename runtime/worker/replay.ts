@@ -3,6 +3,7 @@ import { type HistoryStore, type Series, type TimeRange } from "../contract/hist
 import { assert } from "../core/assert.ts";
 import { type Component, type Root } from "../graph/components.ts";
 import { type Graph } from "../graph/graph.ts";
+import { type StreamLoop } from "./stream-loop.ts";
 import { type Task } from "./task.ts";
 
 /** Where a replay reads from and reports to. */
@@ -26,7 +27,7 @@ export function seriesOf(graph: Graph, node: number, key: string): Series {
 }
 
 /**
- * Feeds stored rows to a task, in time order where a join needs it: the same `Task.accept` that
+ * Feeds stored rows to a task, in time order where a join needs it: the same loop that
  * live records go through.
  */
 export async function replay(
@@ -66,7 +67,7 @@ async function mergeByClose(task: Task, cursors: readonly Cursor[]): Promise<voi
 
 /** Reads one root's rows batch by batch. */
 class Cursor {
-  readonly #task: Task;
+  readonly #loop: StreamLoop;
   readonly #root: Root;
   readonly #slot: number;
   readonly #feed: ReplayFeed;
@@ -76,7 +77,7 @@ class Cursor {
   nextClose = Number.POSITIVE_INFINITY;
 
   constructor(task: Task, root: Root, feed: ReplayFeed, signal: AbortSignal) {
-    this.#task = task;
+    this.#loop = task.streamOf(root.node);
     this.#root = root;
     this.#slot = task.slotOf(root.node, root.key);
     this.#feed = feed;
@@ -104,7 +105,7 @@ class Cursor {
 
   acceptOne(): void {
     assert(this.#batch !== undefined, "a cursor with a next row has a batch");
-    this.#task.accept(this.#root.node, this.#slot, this.#batch, this.#row);
+    this.#loop.takeColumns(this.#slot, this.#batch, this.#row, this.#row + 1);
     this.#row += 1;
     this.#look();
   }
@@ -113,16 +114,18 @@ class Cursor {
     for (;;) {
       await this.load();
       if (this.#batch === undefined) return;
-      const { count } = this.#batch;
-      for (; this.#row < count; this.#row += 1) {
-        this.#task.accept(this.#root.node, this.#slot, this.#batch, this.#row);
-      }
+      this.#loop.takeColumns(this.#slot, this.#batch, 0, this.#batch.count);
+      this.#row = this.#batch.count;
     }
   }
 
   #look(): void {
-    this.nextClose = this.isDrained
-      ? Number.POSITIVE_INFINITY
-      : this.#task.closeOf(this.#root.node, this.#batch!, this.#row);
+    if (this.isDrained) {
+      this.nextClose = Number.POSITIVE_INFINITY;
+      return;
+    }
+    const batch = this.#batch!;
+    const closeTime = this.#loop.closeTimeOf(batch, this.#row);
+    this.nextClose = this.#loop.closeOf(batch.ts[this.#row]!, closeTime);
   }
 }

@@ -1,12 +1,12 @@
-import { type ColumnBatch } from "../contract/columns.ts";
 import { assert } from "../core/assert.ts";
 import { waitingNodes } from "../graph/components.ts";
 import { type Graph, type GraphNode } from "../graph/graph.ts";
 import { ColumnStore } from "../window/column-store.ts";
-import { Chain, type ChainedCall } from "./chain.ts";
+import { type ChainedCall } from "./chain.ts";
 import { JoinGate } from "./join-gate.ts";
 import { NodeCall } from "./node-call.ts";
 import { NodeOutput, type OutputSink } from "./node-output.ts";
+import { type StreamCounts, StreamLoop } from "./stream-loop.ts";
 
 /** What a task is made of. */
 export interface TaskOptions {
@@ -16,13 +16,10 @@ export interface TaskOptions {
   readonly sink: OutputSink;
   /** True (development): a view kept after compute is empty instead of stale. */
   readonly isPoisoning: boolean;
-}
-
-/** Counts of one stream in a task. */
-export interface StreamCounts {
-  accepted: number;
-  late: number;
-  duplicate: number;
+  /** `heartbeat[0]` names the node that runs, by its index in the graph. */
+  readonly heartbeat?: Int32Array;
+  /** True (tests): the plain loop over nodes instead of the generated one. */
+  readonly isInterpreted?: boolean;
 }
 
 /** A node of this task: its keys by slot, its output, its counts. */
@@ -34,11 +31,7 @@ interface Place {
 }
 
 interface StreamPlace extends Place {
-  readonly chain: Chain;
-  readonly lastSeq: Float64Array;
-  /** Column of closeTime in the schema, -1 if it has none. */
-  readonly closeTimeColumn: number;
-  readonly counts: StreamCounts;
+  readonly loop: StreamLoop;
 }
 
 /**
@@ -76,42 +69,18 @@ export class Task {
     return this.#gates.length > 0;
   }
 
-  /** Takes row `row` of `batch` as the next record of the stream and key. */
-  accept(node: number, slot: number, batch: ColumnBatch, row: number): void {
+  /** The loop of stream `node`: what takes its records. */
+  streamOf(node: number): StreamLoop {
     const stream = this.#streams.get(node);
-    assert(stream !== undefined && slot >= 0, "a task accepts records of its own streams");
-    const { store } = stream.output;
-    const ts = batch.ts[row]!;
-    const seq = batch.seq[row]!;
-    const newest = store.newestTs(slot);
-    if (ts < newest || (ts === newest && seq <= stream.lastSeq[slot]!)) {
-      this.#late(stream, slot, batch, row);
-      return;
-    }
-    stream.chain.closeThrough(slot, ts);
-    const close = closeOfRow(stream, batch, row);
-    const at = store.append(slot);
-    write(store, at, batch, row);
-    store.closes[slot] = close;
-    stream.lastSeq[slot] = seq;
-    stream.counts.accepted += 1;
-    stream.output.tell(slot, close, at);
-    stream.chain.step(slot, close);
-  }
-
-  /** Close time of row `row`: what `advance` must have passed before joins see it. */
-  closeOf(node: number, batch: ColumnBatch, row: number): number {
-    const stream = this.#streams.get(node);
-    assert(stream !== undefined, "a task knows its own streams");
-    return closeOfRow(stream, batch, row);
+    assert(stream !== undefined, "a task has a loop for each of its streams");
+    return stream.loop;
   }
 
   /** Every root of this task has come to `time`: all records closed by it have been accepted. */
   advance(time: number): void {
-    for (const stream of this.#streams.values()) {
-      for (let slot = 0; slot < stream.keys.length; slot += 1) {
-        stream.chain.closeThrough(slot, time);
-      }
+    for (const { loop, keys } of this.#streams.values()) {
+      if (!loop.hasCoarser) continue;
+      for (let slot = 0; slot < keys.length; slot += 1) loop.closeThrough(slot, time);
     }
     for (const gate of this.#gates) gate.advance(time);
   }
@@ -131,9 +100,9 @@ export class Task {
     }[];
   } {
     return {
-      streams: [...this.#streams.values()].map(({ node, counts }) => ({
+      streams: [...this.#streams.values()].map(({ node, loop }) => ({
         node: node.index,
-        counts,
+        counts: loop.counts,
       })),
       nodes: this.#places
         .filter(({ node }) => node.kind !== "stream")
@@ -143,43 +112,6 @@ export class Task {
           refused: output.refused,
         })),
     };
-  }
-
-  #late(stream: StreamPlace, slot: number, batch: ColumnBatch, row: number): void {
-    const { store } = stream.output;
-    const ts = batch.ts[row]!;
-    if (ts === store.newestTs(slot) && batch.seq[row] === stream.lastSeq[slot]) {
-      stream.counts.duplicate += 1;
-      return;
-    }
-    if (stream.node.onLate === "drop") {
-      stream.counts.late += 1;
-      return;
-    }
-    const at = store.insert(slot, ts);
-    if (at < 0) {
-      stream.counts.duplicate += 1;
-      return;
-    }
-    stream.counts.late += 1;
-    write(store, at, batch, row);
-    stream.output.tell(slot, closeOfRow(stream, batch, row), at);
-  }
-}
-
-/** The close of a bar: the next boundary; an off-grid bar's is closeTime + 1 rounded up to the grid. */
-function closeOfRow(stream: StreamPlace, batch: ColumnBatch, row: number): number {
-  const ts = batch.ts[row]!;
-  const { interval } = stream.node;
-  if (stream.closeTimeColumn < 0 || interval.floor(ts) === ts) return interval.closeOf(ts);
-  return interval.ceil(batch.columns[stream.closeTimeColumn]![row]! + 1);
-}
-
-function write(store: ColumnStore, at: number, batch: ColumnBatch, row: number): void {
-  const { values, stride } = store;
-  values[at] = batch.ts[row]!;
-  for (let i = 0; i < batch.columns.length; i += 1) {
-    values[at + (i + 1) * stride] = batch.columns[i]![row]!;
   }
 }
 
@@ -293,13 +225,13 @@ class TaskBuilder {
   }
 
   #streamPlace(place: Place): StreamPlace {
-    const slots = Math.max(1, place.keys.length);
-    return {
-      ...place,
-      chain: new Chain(place.node, this.#chained.get(place.node.index)!, slots),
-      lastSeq: new Float64Array(slots),
-      closeTimeColumn: Object.keys(place.node.schema).indexOf("closeTime"),
-      counts: { accepted: 0, late: 0, duplicate: 0 },
-    };
+    const loop = new StreamLoop(place.node, {
+      output: place.output,
+      slots: Math.max(1, place.keys.length),
+      calls: this.#chained.get(place.node.index)!,
+      heartbeat: this.#options.heartbeat ?? new Int32Array(1),
+      isInterpreted: this.#options.isInterpreted === true,
+    });
+    return { ...place, loop };
   }
 }

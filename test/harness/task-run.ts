@@ -23,7 +23,10 @@ export class TaskRun {
   readonly emitted: Emitted[] = [];
   readonly #streams: readonly { readonly name: string; readonly index: number }[];
 
-  constructor(nodes: readonly Upstream[], isPoisoning = true) {
+  constructor(
+    nodes: readonly Upstream[],
+    options: { isPoisoning?: boolean; isInterpreted?: boolean } = {},
+  ) {
     const graph = buildGraph(nodes.map(({ declaration }) => declaration));
     this.#streams = graph.nodes
       .filter(({ kind }) => kind === "stream")
@@ -31,7 +34,8 @@ export class TaskRun {
     this.task = new Task({
       graph,
       owns: () => true,
-      isPoisoning,
+      isPoisoning: true,
+      ...options,
       sink: (node, rows) => {
         for (const { key, rows: own } of splitRows(
           node.index,
@@ -51,9 +55,7 @@ export class TaskRun {
   feed(stream: string, key: string, ...rows: readonly (readonly number[])[]): this {
     const index = this.#streams.find(({ name }) => name === stream)?.index ?? -1;
     const batch = rowsOf(rows);
-    for (let i = 0; i < batch.count; i += 1) {
-      this.task.accept(index, this.task.slotOf(index, key), batch, i);
-    }
+    this.task.streamOf(index).takeColumns(this.task.slotOf(index, key), batch, 0, batch.count);
     return this;
   }
 
