@@ -19,6 +19,8 @@ const schemes: Readonly<
 > = {
   memory: { folder: "memory", ports: ["history", "state", "transport"] },
   sqlite: { folder: "sqlite", ports: ["history", "state"] },
+  redis: { folder: "redis", ports: ["state"] },
+  rediss: { folder: "redis", ports: ["state"] },
 };
 
 function refOf(port: Port, url: string): ConnectorRef {

@@ -52,6 +52,7 @@ export const retryOf = {
   STORE_UNAVAILABLE: "backoff",
   STORE_REJECTED: "never",
   STORE_CLOSED: "never",
+  STORE_AUTH_FAILED: "never",
   HISTORY_INCOMPLETE: "never",
   CHECKPOINT_FENCED: "never",
   CHECKPOINT_GAP: "reconnect",
