@@ -21,7 +21,7 @@ export interface Servers {
 }
 
 /** Time for a first start on a new machine, which fetches the server's program, in ms. */
-const firstStartMsMax = 600_000;
+export const firstStartMsMax = 600_000;
 
 /**
  * One server of each kind for all test files of a run: started when it is first asked for, and
@@ -60,24 +60,34 @@ export function describeWithServers<K extends ServerKind>(
   title: string,
   body: (started: () => Pick<Servers, K>) => void,
 ): void {
+  describeNeeding(kinds, title, () => {
+    let running: Pick<Servers, K> | undefined;
+    // Among skipped tests a hook is counted as one more skipped test.
+    if (firstMissing(kinds) === undefined) {
+      beforeAll(async () => {
+        running = await start(kinds);
+      }, firstStartMsMax);
+    }
+    body(() => running ?? notRunning());
+  });
+}
+
+/**
+ * `describe` for tests that start servers of their own, to kill them or to have them alone; skipped
+ * or failed like those of `describeWithServers`. Give hooks that start one `firstStartMsMax`.
+ */
+export function describeNeeding(
+  kinds: readonly ServerKind[],
+  title: string,
+  body: () => void,
+): void {
   const missing = firstMissing(kinds);
-  if (missing !== undefined && isCi()) {
+  if (missing === undefined) describe(title, body);
+  else if (isCi()) {
     test(`${title}: its servers can be started`, () => {
       throw new Error(missing);
     });
-    return;
-  }
-  if (missing !== undefined) {
-    describe.skip(title, () => body(notRunning));
-    return;
-  }
-  describe(title, () => {
-    let running: Pick<Servers, K> | undefined;
-    beforeAll(async () => {
-      running = await start(kinds);
-    }, firstStartMsMax);
-    body(() => running ?? notRunning());
-  });
+  } else describe.skip(title, body);
 }
 
 function notRunning(): never {

@@ -7,7 +7,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import neo4j, { type Driver, type Plan, type ProfiledPlan } from "neo4j-driver";
 import { type Neo4jServer, startNeo4j } from "../../../runtime/cli/servers/index.ts";
-import { describeWithServers } from "../../harness/servers.ts";
+import { describeNeeding, firstStartMsMax } from "../../harness/servers.ts";
 import { TcpProxy } from "../../harness/tcp-proxy.ts";
 
 interface TaggedNode {
@@ -110,7 +110,7 @@ function hitsOf(plan: ProfiledPlan): number {
   return plan.children.reduce((sum, child) => sum + hitsOf(child), plan.dbHits);
 }
 
-describeWithServers(["neo4j"], "tag model", () => {
+describeNeeding(["neo4j"], "tag model", () => {
   let server: Neo4jServer;
   let driver: Driver;
 
@@ -121,7 +121,7 @@ describeWithServers(["neo4j"], "tag model", () => {
     for (const statement of schema) await driver.executeQuery(statement);
     await save(driver, nodes);
     await driver.executeQuery("CALL db.awaitIndexes()");
-  }, 60_000);
+  }, firstStartMsMax);
 
   afterAll(async () => {
     await driver.close();

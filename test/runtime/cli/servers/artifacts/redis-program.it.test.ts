@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describeWithServers } from "../../../../harness/servers.ts";
+import { describeNeeding } from "../../../../harness/servers.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "redis-program-"));
 const modulePath = join(
@@ -35,7 +35,7 @@ async function found(name: string, tools: readonly string[]): Promise<string> {
   return output + errors;
 }
 
-describeWithServers(["redis"], "redisProgram()", () => {
+describeNeeding(["redis"], "redisProgram()", () => {
   afterAll(() => rmSync(folder, { recursive: true }));
 
   test("without any source names the line that installs Redis", async () => {

@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RedisClient } from "bun";
 import { Stack } from "../../../../../runtime/cli/servers/index.ts";
-import { describeWithServers } from "../../../../harness/servers.ts";
+import { describeNeeding } from "../../../../harness/servers.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "stack-"));
 
-describeWithServers(["redis"], "Stack", () => {
+describeNeeding(["redis"], "Stack", () => {
   afterAll(async () => {
     await new Stack(folder).down("redis");
     rmSync(folder, { recursive: true });
