@@ -13,7 +13,8 @@ type Item = "number" | "bool" | "nil" | "string" | "array" | "map" | "other";
  *
  *   M1  No byte outside of the value is read.
  *   M2  An array has exactly `ts` and the schema's fields; a map names them: `ts` is there, others
- *       may be missing (NaN), what the schema does not name is skipped, the last of two wins.
+ *       may be missing (NaN), what the schema does not name is skipped; of two of one name both
+ *       are checked and the last wins.
  */
 export class MsgpackValue {
   readonly #layout: WireLayout;
@@ -73,7 +74,8 @@ export class MsgpackValue {
       const length = this.#number;
       const isText = key === "string";
       const slot = isText ? this.#names.slotOf(this.#bytes, this.#at, length) : -1;
-      const fault = this.#skipBody(key) ?? (slot < 0 ? this.#skip() : this.#field(slot));
+      const fault =
+        this.#skipRest(key) ?? (slot < 0 ? this.#skipRest(this.#item()) : this.#field(slot));
       if (fault !== undefined) return fault;
     }
     return undefined;
@@ -95,28 +97,18 @@ export class MsgpackValue {
     return faultOfNumber(kind, this.#number);
   }
 
-  /** Passes over the next item and all it holds. */
-  #skip(): ValueFault | undefined {
-    for (let left = 1; left > 0; left -= 1) {
-      const item = this.#item();
-      if (item === "array") left += this.#number;
+  /** Passes over what is left of an item whose head was just read, and all it holds. */
+  #skipRest(first: Item | ValueFault): ValueFault | undefined {
+    let item = first;
+    for (let left = 1; ; item = this.#item()) {
+      const fault = headFault(item);
+      if (fault !== undefined) return fault;
+      if (item === "string" || item === "other") this.#at += this.#number;
+      else if (item === "array") left += this.#number;
       else if (item === "map") left += this.#number * 2;
-      else {
-        const fault = this.#skipBody(item);
-        if (fault !== undefined) return fault;
-      }
+      left -= 1;
+      if (left === 0) return undefined;
     }
-    return undefined;
-  }
-
-  /** Passes over the bytes of a string, or of what is no number; the cursor is behind its head. */
-  #skipBody(item: Item | ValueFault): ValueFault | undefined {
-    const fault = headFault(item);
-    if (fault !== undefined) return fault;
-    if (item === "array" || item === "map") return "wrong_type";
-    if (item !== "string" && item !== "other") return undefined;
-    this.#at += this.#number;
-    return undefined;
   }
 
   /**
