@@ -34,19 +34,24 @@ const probeEveryMs = 25;
  * temporary files. It is forked before the server runs, so there is no moment without it. Polling
  * our process ID instead would trust a number that is given out again.
  *
- * The pipe also ends when the server has ended first. Then there is nothing to kill, and the files
- * are kept for a restart: `sweepTemporary` removes them should we die before it.
+ * The pipe also ends when the server has ended first. If we live on, the files are kept for a
+ * restart; if we end too (a test runner that ends its children before itself), they are removed.
+ * Should we die after those two seconds, `sweepTemporary` removes them at the next start.
  */
-const watchdog = `dir=$1; shift; pid=$$; exec 3<&0
-ticks() { sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d ' ' -f 20; }
-runs() { [ "$(ticks)" = "$born" ] && ! grep -q '^State:.[ZX]' "/proc/$pid/status"; }
+const watchdog = `dir=$1; owner=$2; shift 2; pid=$$; exec 3<&0
+ticks() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
+runs() { [ -n "$2" ] && [ "$(ticks "$1")" = "$2" ] && ! grep -q '^State:.[ZX]' "/proc/$1/status"; }
 (
   trap '' HUP INT TERM
-  born=$(ticks)
+  born=$(ticks "$pid"); ownerBorn=$(ticks "$owner")
   read -r _
-  if ! runs; then exit 0; fi
-  kill -9 "$pid"
-  while runs; do sleep 0.05; done
+  if runs "$pid" "$born"; then kill -9 "$pid"; else
+    tries=40
+    while runs "$owner" "$ownerBorn"; do
+      tries=$((tries - 1)); if [ "$tries" = 0 ]; then exit 0; fi; sleep 0.05
+    done
+  fi
+  while runs "$pid" "$born"; do sleep 0.05; done
   if [ -n "$dir" ]; then rm -rf "$dir"; fi
 ) <&3 3<&- >/dev/null 2>&1 &
 exec "$@" </dev/null 3<&-`;
@@ -127,7 +132,7 @@ export class ServerProcess {
     try {
       const argv = isDetached
         ? ["/bin/sh", "-c", 'exec "$@" </dev/null', "sh", ...command]
-        : ["/bin/sh", "-c", watchdog, "sh", removeAtEnd ?? "", ...command];
+        : ["/bin/sh", "-c", watchdog, "sh", removeAtEnd ?? "", String(process.pid), ...command];
       const child = spawn(argv[0] ?? "", argv.slice(1), {
         detached: true,
         env: { ...process.env, ...environment },

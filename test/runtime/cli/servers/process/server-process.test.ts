@@ -65,6 +65,19 @@ for (const state of ["running", "frozen"] as const) {
   });
 }
 
+test("files are gone too if the server is told to end just before its owner ends (P2)", async () => {
+  const data = join(folder, "ended-first");
+  mkdirSync(data);
+  const { isReady: _, ...plain } = { ...sleeper("ended-first"), removeAtEnd: data };
+  const code = `
+    import { ServerProcess } from ${JSON.stringify(modulePath)};
+    const server = new ServerProcess({ ...${JSON.stringify(plain)}, isReady: async (log) => log.includes("ready") });
+    await server.start();
+    await server.stop();`;
+  expect(await Bun.spawn([process.execPath, "-e", code]).exited).toBe(0);
+  await until(() => !existsSync(data));
+});
+
 test("an owner that ends in order takes the server with it (P2)", async () => {
   const { isReady: _, ...plain } = sleeper("orderly");
   const code = `
