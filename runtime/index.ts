@@ -1,6 +1,29 @@
 /** The door of `runtime/` for our other folders: a list of names, grouped by room. */
 // core
 
+// codec
+export { type Compression, Compressor, compressions } from "./codec/compression/compression.ts";
+export { crc32c } from "./codec/crc32c.ts";
+export { IlpEncoder, type IlpTimeUnit } from "./codec/ilp/ilp-encoder.ts";
+export { escapeIlp, IlpSeries } from "./codec/ilp/ilp-series.ts";
+export {
+  type AbortedTransaction,
+  AbortedTransactions,
+} from "./codec/kafka/aborted-transactions.ts";
+export {
+  batchField,
+  batchOffsets,
+  type ProducerStamp,
+  placeBatch,
+  plainProducer,
+  readInt64,
+  stampBatch,
+  writeInt64,
+} from "./codec/kafka/record-batch.ts";
+export { RecordBatchReader } from "./codec/kafka/record-batch-reader.ts";
+export { RecordBatchWriter } from "./codec/kafka/record-batch-writer.ts";
+export { KeyTable } from "./codec/key-table.ts";
+export { murmur2, partitionOf } from "./codec/partitioner.ts";
 // contract
 export {
   type ColumnBatch,

@@ -153,9 +153,11 @@ function unpackTheirs(bytes: Uint8Array): unknown {
 const unsure = Symbol("unsure");
 const refused = Symbol("refused");
 
-/** Tags of extensions, which msgpackr turns into values of its own. */
+/** Tags of extensions, and the one that is never used: msgpackr makes values of its own of them. */
 function hasExtension(bytes: Uint8Array): boolean {
-  return bytes.some((byte) => (byte >= 0xc7 && byte <= 0xc9) || (byte >= 0xd4 && byte <= 0xd8));
+  return bytes.some(
+    (byte) => byte === 0xc1 || (byte >= 0xc7 && byte <= 0xc9) || (byte >= 0xd4 && byte <= 0xd8),
+  );
 }
 
 /** A value of one of three sorts: as it was made, damaged, or noise. */
