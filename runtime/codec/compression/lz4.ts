@@ -109,51 +109,72 @@ interface Range {
   readonly to: number;
 }
 
-/** Decodes one block; matches may reach back to `start`, where the frame's output begins. */
+/**
+ * Decodes one block; matches may reach back to `start`, where the frame's output begins. The
+ * numbers stay in local variables, lengths of 15 and more are read by `longLength`.
+ */
 // oxlint-disable-next-line eslint/max-params -- a byte range, where it goes, and its limits
 function decodeBlock(range: Range, output: Scratch, start: number, bytesMax: number): void {
   const { input, to } = range;
-  const blockStart = output.length;
-  const cursor = { at: range.at };
-  while (cursor.at < to) {
-    const token = input[cursor.at]!;
-    cursor.at += 1;
-    const literals = extend(token >>> 4, input, cursor, to);
-    if (literals > to - cursor.at) throw fault("a literal runs past the end");
-    const matches = output.length - blockStart + literals;
-    if (matches > bytesMax) throw fault("a block is longer than its frame allows");
-    copyLiteral(input, cursor.at, output.reserve(literals), output.length, literals);
-    output.length += literals;
-    cursor.at += literals;
-    if (cursor.at === to) return;
-    if (cursor.at + 2 > to) throw fault("a match is cut off");
-    const distance = input[cursor.at]! | (input[cursor.at + 1]! << 8);
-    cursor.at += 2;
-    const count = extend(token & 15, input, cursor, to) + 4;
-    if (distance === 0 || distance > output.length - start) {
+  const outEnd = output.reserveUpTo(bytesMax);
+  const isAtLimit = outEnd < output.length + bytesMax;
+  const { bytes } = output;
+  let { at } = range;
+  let put = output.length;
+  while (at < to) {
+    const token = input[at]!;
+    at += 1;
+    let literals = token >>> 4;
+    if (literals === 15) {
+      literals += longLength(input, at, to);
+      at += longBytes(literals - 15);
+    }
+    if (literals > to - at) throw fault("a literal runs past the end");
+    if (literals > outEnd - put) throw tooLong(output, isAtLimit);
+    copyLiteral(input, at, bytes, put, literals);
+    at += literals;
+    put += literals;
+    if (at === to) {
+      output.length = put;
+      return;
+    }
+    if (at + 2 > to) throw fault("a match is cut off");
+    const distance = input[at]! | (input[at + 1]! << 8);
+    at += 2;
+    let count = (token & 15) + 4;
+    if (count === 19) {
+      count += longLength(input, at, to);
+      at += longBytes(count - 19);
+    }
+    if (distance === 0 || distance > put - start) {
       throw fault("a match points outside of the frame");
     }
-    if (output.length - blockStart + count > bytesMax) {
-      throw fault("a block is longer than its frame allows");
-    }
-    copyMatch(output.reserve(count), output.length, distance, count);
-    output.length += count;
+    if (count > outEnd - put) throw tooLong(output, isAtLimit);
+    copyMatch(bytes, put, distance, count);
+    put += count;
   }
   throw fault("a block has no last literals");
 }
 
-/** A length of 15 or more goes on in bytes of 255 and a last smaller one. */
-// oxlint-disable-next-line eslint/max-params -- a nibble, and a byte range with its cursor
-function extend(nibble: number, input: Uint8Array, cursor: { at: number }, to: number): number {
-  if (nibble < 15) return nibble;
-  let length = 15;
-  for (;;) {
-    if (cursor.at >= to) throw fault("a length is cut off");
-    const byte = input[cursor.at]!;
-    cursor.at += 1;
+/** The block goes on where it may not: past the limit of all output, or of its frame. */
+function tooLong(output: Scratch, isAtLimit: boolean): Error {
+  return isAtLimit ? output.tooLong() : fault("a block is longer than its frame allows");
+}
+
+/** The rest of a length of 15 or more: bytes of 255 and a last smaller one. */
+function longLength(input: Uint8Array, start: number, to: number): number {
+  let length = 0;
+  for (let at = start; at < to; at += 1) {
+    const byte = input[at]!;
     length += byte;
     if (byte < 255) return length;
   }
+  throw fault("a length is cut off");
+}
+
+/** Bytes that `longLength` took for `length`. */
+function longBytes(length: number): number {
+  return Math.floor(length / 255) + 1;
 }
 
 const table = new Int32Array(matchSlots);

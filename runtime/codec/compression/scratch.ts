@@ -37,18 +37,23 @@ export class Scratch {
   }
 
   /**
+   * Makes room for up to `count` more bytes, as far as the limit goes, where nobody knows yet how
+   * many they will be; returns where the room ends in `bytes`.
+   */
+  reserveUpTo(count: number): number {
+    const end = Math.min(this.length + count, this.#bytesMax);
+    this.reserve(end - this.length);
+    return end;
+  }
+
+  /**
    * Makes room for `count` more bytes and returns the memory to write them to, from `length` on.
    *
    * @throws QmtlError BATCH_CORRUPT `decompressed_size` if that is more than the limit.
    */
   reserve(count: number): Uint8Array {
     const wanted = this.length + count;
-    if (wanted > this.#bytesMax) {
-      throw compressionError(
-        "decompressed_size",
-        `it holds more than ${this.#bytesMax} bytes, wanted at most that many`,
-      );
-    }
+    if (wanted > this.#bytesMax) throw this.tooLong();
     if (wanted > this.bytes.length) {
       const grown = new Uint8Array(
         Math.min(this.#bytesMax, Math.max(wanted, this.bytes.length * 2)),
@@ -57,5 +62,13 @@ export class Scratch {
       this.bytes = grown;
     }
     return this.bytes;
+  }
+
+  /** The error for bytes that would need more than the limit. */
+  tooLong(): QmtlError {
+    return compressionError(
+      "decompressed_size",
+      `it holds more than ${this.#bytesMax} bytes, wanted at most that many`,
+    );
   }
 }
