@@ -2,7 +2,14 @@ import { Redis, type RedisOptions } from "ioredis";
 import { QmtlError, reasonOf, systemClock } from "../../runtime/index.ts";
 import { type RedisConfig, readCertificates, serverNameOf } from "./config.ts";
 import { type Script } from "./scripts.ts";
-import { isPassing, isReplyError, isScriptUnknown, refusal, unavailable } from "./store-error.ts";
+import {
+  isNotPermitted,
+  isPassing,
+  isReplyError,
+  isScriptUnknown,
+  refusal,
+  unavailable,
+} from "./store-error.ts";
 
 /** An argument of a command; bytes go as they are, and may be reused once the call has settled. */
 export type Argument = string | number | Uint8Array;
@@ -23,7 +30,7 @@ export interface Call {
   readonly commands: readonly Command[];
   /** True: tried again after a lost reply. False: what may have taken effect is reported instead. */
   readonly isRepeatable: boolean;
-  /** True: a refusal is a reply like others, an `Error` in the list. */
+  /** True: that a command is not permitted is a reply like others, an `Error` in the list. */
   readonly takesRefusals?: boolean;
 }
 
@@ -212,7 +219,8 @@ function backoffMs(attempt: number): number {
 function faultOf(call: Call, replies: readonly unknown[]): Error | undefined {
   const faults = replies.filter((reply) => reply instanceof Error);
   const lost = faults.find((error) => !isReplyError(error));
-  return lost ?? (call.takesRefusals === true ? undefined : faults[0]);
+  const takes = call.takesRefusals === true ? isNotPermitted : () => false;
+  return lost ?? faults.find((error) => !takes(error));
 }
 
 function bySha(command: Command): readonly Argument[] {

@@ -33,7 +33,12 @@ export function isReplyError(error: unknown): error is ReplyError {
 
 /** True if the server refused for now: the same command may succeed soon. */
 export function isPassing(error: Error): boolean {
-  return meaningOf.get(wordOf(error))?.[0] === "STORE_UNAVAILABLE";
+  return meaningFor(error)[0] === "STORE_UNAVAILABLE";
+}
+
+/** True if this user may not run the command, or the server has it under no such name. */
+export function isNotPermitted(error: Error): boolean {
+  return wordOf(error) === "NOPERM" || error.message.startsWith("ERR unknown command");
 }
 
 /** True if the server does not know the script that was called by its hash. */
@@ -43,7 +48,7 @@ export function isScriptUnknown(error: unknown): boolean {
 
 /** The server's refusal of `action`, in one line with a code. */
 export function refusal(action: string, server: string, error: Error): QmtlError {
-  const [code, wanted] = meaningOf.get(wordOf(error)) ?? otherMeaning(error);
+  const [code, wanted] = meaningFor(error);
   const message = `Cannot ${action}: ${server} replied "${error.message}", wanted ${wanted}`;
   return new QmtlError(code, message, { server, reply: error.message });
 }
@@ -72,7 +77,9 @@ function wordOf(error: Error): string {
   return /@user_script: ?\d*: ?-?([A-Z]+) /.exec(error.message)?.[1] ?? first;
 }
 
-function otherMeaning(error: Error): readonly [ErrorCode, string] {
+function meaningFor(error: Error): readonly [ErrorCode, string] {
+  const found = meaningOf.get(wordOf(error));
+  if (found !== undefined) return found;
   if (error.message.includes("DB index")) {
     return ["CONFIG_INVALID", "a database that the server has"];
   }
