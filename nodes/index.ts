@@ -14,6 +14,18 @@ export {
   type StrategyFlags,
   type Window,
 } from "../runtime/index.ts";
+export { type AtrOptions, type AtrParams, type AtrSchema, atr } from "./indicators/atr.ts";
+export { type EmaOptions, type EmaParams, type EmaSchema, ema } from "./indicators/ema.ts";
+export {
+  type RollingMaxOptions,
+  type RollingMaxSchema,
+  rollingMax,
+} from "./indicators/rolling-max.ts";
+export {
+  type RollingMinOptions,
+  type RollingMinSchema,
+  rollingMin,
+} from "./indicators/rolling-min.ts";
 export { type SmaOptions, type SmaSchema, sma } from "./indicators/sma.ts";
 export { type ZscoreOptions, type ZscoreSchema, zscore } from "./indicators/zscore.ts";
 export {
