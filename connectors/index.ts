@@ -19,6 +19,7 @@ const schemes: Readonly<
 > = {
   memory: { folder: "memory", ports: ["history", "state", "transport"] },
   sqlite: { folder: "sqlite", ports: ["history", "state"] },
+  kafka: { folder: "kafka", ports: ["transport"] },
   redis: { folder: "redis", ports: ["state"] },
   rediss: { folder: "redis", ports: ["state"] },
 };

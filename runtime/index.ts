@@ -10,6 +10,7 @@ export {
   type AbortedTransaction,
   AbortedTransactions,
 } from "./codec/kafka/aborted-transactions.ts";
+export { type BatchSpan, batchSpan } from "./codec/kafka/batch-span.ts";
 export {
   batchField,
   batchOffsets,
@@ -75,6 +76,7 @@ export {
   type FetchPosition,
   type OpenTransport,
   type PartitionEnds,
+  type ProducerIdentity,
   type TopicSpec,
   type Transport,
 } from "./contract/transport.ts";

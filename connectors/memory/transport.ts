@@ -1,4 +1,5 @@
 import {
+  batchSpan,
   type Details,
   type ErrorCode,
   type FetchedBytes,
@@ -167,7 +168,8 @@ class MemoryTransport implements Transport {
       const found = log.read(position.offset, bytesMax, firstBytesMax);
       if (found === undefined) continue;
       const { topic, partition } = position;
-      fetched.push({ topic, partition, ...found, stableEnd: log.end });
+      const { nextOffset } = batchSpan(found.bytes);
+      fetched.push({ topic, partition, ...found, nextOffset, stableEnd: log.end });
       budget -= found.bytes.length;
     }
     return fetched;

@@ -43,10 +43,27 @@ export interface FetchedBytes {
   readonly partition: number;
   /** Offset of the first record of the first batch. */
   readonly baseOffset: number;
+  /** Offset after the last batch: the next position to fetch, known before the bytes are read. */
+  readonly nextOffset: number;
   /** Offset after the last record that a read-committed reader may see. */
   readonly stableEnd: number;
-  /** Valid until the next `fetch` of the same transport: copy what you keep. */
+  /** Transactions to leave out as a read-committed reader; absent if there are none. */
+  readonly abortedTransactions?: readonly {
+    readonly producerId: number;
+    /** From here on, up to its abort marker, the producer's records were never committed. */
+    readonly firstOffset: number;
+  }[];
+  /**
+   * Valid until the second `fetch` after the one that gave it is called: a reader may have the
+   * next bytes fetched while it reads these. Copy what you keep longer.
+   */
   readonly bytes: Uint8Array;
+}
+
+/** Who an idempotent producer is: goes into the header of its batches. */
+export interface ProducerIdentity {
+  readonly producerId: number;
+  readonly epoch: number;
 }
 
 /**
@@ -80,10 +97,13 @@ export interface Transport {
 
   /**
    * Appends one encoded record batch. The bytes are the caller's again when the promise settles.
+   * Batches of one partition are appended in the order of the calls.
    *
-   * @returns the offset of its first record.
+   * @returns the offset of its first record; -1 if a batch that names its producer was there
+   *   before and the server no longer says where.
    * @throws QmtlError MESSAGE_TOO_LARGE, TOPIC_UNKNOWN (never), TRANSPORT_UNAVAILABLE (reconnect;
-   *   outcome unknown).
+   *   outcome unknown), TRANSPORT_REJECTED (never; details: reason, for example
+   *   UNKNOWN_PRODUCER_ID or OUT_OF_ORDER_SEQUENCE_NUMBER when the server lost the sequence).
    */
   produce(
     topic: string,
@@ -103,6 +123,13 @@ export interface Transport {
     limits: FetchLimits,
     signal: AbortSignal,
   ): Promise<readonly FetchedBytes[]>;
+
+  /**
+   * A new identity for idempotent batches; absent if the transport has no lost replies.
+   *
+   * @throws QmtlError TRANSPORT_UNAVAILABLE (reconnect).
+   */
+  initProducer?(signal: AbortSignal): Promise<ProducerIdentity>;
 
   /** Ends waiting calls with TRANSPORT_CLOSED; safe to call twice, never throws. */
   close(): Promise<void>;

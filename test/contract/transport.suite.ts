@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import {
+  type FetchedBytes,
   type FetchLimits,
   type FetchPosition,
   hasCode,
@@ -57,6 +58,7 @@ async function take(
     const decoded = decodeBatches(fetched.bytes);
     expect(fetched.baseOffset).toBe(decoded[0]!.offset);
     expect(fetched.baseOffset).toBeLessThanOrEqual(offset);
+    expect(fetched.nextOffset).toBe(decoded.at(-1)!.offset + 1);
     const from = offset;
     records.push(...decoded.filter((record) => record.offset >= from));
     offset = decoded.at(-1)!.offset + 1;
@@ -115,7 +117,9 @@ export function runTransportSuite(subject: TransportCase): void {
       transport.produce(unknown, 0, batchOf(0, 1), signal()),
       transport.produce(topic, 3, batchOf(0, 1), signal()),
     ];
-    for (const call of calls) expect(hasCode(await failureOf(call), "TOPIC_UNKNOWN")).toBe(true);
+    for (const failure of await Promise.all(calls.map(failureOf))) {
+      expect(hasCode(failure, "TOPIC_UNKNOWN")).toBe(true);
+    }
     const fetching = transport.fetch(
       [{ topic: unknown, partition: 0, offset: 0 }],
       quick,
@@ -249,6 +253,42 @@ export function runTransportSuite(subject: TransportCase): void {
   );
 
   check(
+    "bytes lie still until the second fetch after theirs, while the next is fetched",
+    async (transport, topic) => {
+      const batches = 12;
+      for (let n = 0; n < batches; n += 1) {
+        await transport.produce(topic, 0, batchOf(n, n + 1, "x".repeat(5_000)), signal());
+      }
+      const limits = { ...patient, partitionBytesMax: 1 };
+      const ask = async (offset: number): Promise<FetchedBytes | undefined> =>
+        (await transport.fetch([{ topic, partition: 0, offset }], limits, signal()))[0];
+      let next = ask(0);
+      for (let n = 0; n < batches; n += 1) {
+        const fetched = await next;
+        if (n + 1 < batches) {
+          // The next answer has arrived before these bytes are read.
+          next = Promise.resolve(await ask(fetched!.nextOffset));
+        }
+        expect(decodeBatches(fetched!.bytes)).toMatchObject([{ offset: n }]);
+      }
+    },
+  );
+
+  check(
+    "batches of one partition are appended in the order of the calls",
+    async (transport, topic) => {
+      const calls = Array.from({ length: 20 }, async (_, n) => {
+        return await transport.produce(topic, 0, batchOf(n, n + 1), signal());
+      });
+      expect(await Promise.all(calls)).toEqual(Array.from({ length: 20 }, (_, n) => n));
+      const records = await take(transport, { topic, partition: 0, offset: 0 }, 20);
+      expect(records.map(({ value }) => Number(value))).toEqual(
+        Array.from({ length: 20 }, (_, n) => n),
+      );
+    },
+  );
+
+  check(
     "fetch() with nothing new waits, at most its limit, and leaves the partition out",
     async (transport, topic) => {
       await transport.produce(topic, 0, batchOf(0, 1), signal());
@@ -336,9 +376,8 @@ export function runTransportSuite(subject: TransportCase): void {
 
   check("an aborted call rejects with the signal's reason", async (transport, topic) => {
     const reason = new Error("enough");
-    for (const call of callsOf(transport, topic, AbortSignal.abort(reason))) {
-      expect(await failureOf(call)).toBe(reason);
-    }
+    const aborted = callsOf(transport, topic, AbortSignal.abort(reason));
+    for (const failure of await Promise.all(aborted.map(failureOf))) expect(failure).toBe(reason);
     expect(await transport.endsOf(topic, [0], signal())).toEqual([{ start: 0, end: 0 }]);
     const stop = new AbortController();
     const waiting = failureOf(
@@ -358,8 +397,9 @@ export function runTransportSuite(subject: TransportCase): void {
       await transport.close();
       await transport.close();
       expect(hasCode(await waiting, "TRANSPORT_CLOSED")).toBe(true);
-      for (const call of callsOf(transport, topic, signal())) {
-        expect(hasCode(await failureOf(call), "TRANSPORT_CLOSED")).toBe(true);
+      const late = callsOf(transport, topic, signal()).map(failureOf);
+      for (const failure of await Promise.all(late)) {
+        expect(hasCode(failure, "TRANSPORT_CLOSED")).toBe(true);
       }
       expect(await other.partitionsOf(topic, signal())).toBe(3);
       await other.close();
