@@ -18,6 +18,7 @@ const schemes: Readonly<
   Record<string, { readonly folder: string; readonly ports: readonly Port[] }>
 > = {
   memory: { folder: "memory", ports: ["history", "state", "transport"] },
+  questdb: { folder: "questdb", ports: ["history"] },
   sqlite: { folder: "sqlite", ports: ["history", "state"] },
   kafka: { folder: "kafka", ports: ["transport"] },
   redis: { folder: "redis", ports: ["state"] },

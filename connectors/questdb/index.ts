@@ -1,0 +1,8 @@
+/** `questdb://HOST:PORT`, history in QuestDB: rows any tool can query, many writers. */
+export { openHistory } from "./history.ts";
+export {
+  type QuestdbLoader,
+  type QuestdbRecorder,
+  questdbLoader,
+  questdbRecorder,
+} from "./loader.ts";
