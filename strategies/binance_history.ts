@@ -3,6 +3,7 @@
  * reports. `bun run strategies/binance_history.ts --help` lists the flags.
  */
 import {
+  type Column,
   type Context,
   kline,
   Node,
@@ -16,6 +17,7 @@ import {
 
 const barsPerGroup = 5;
 const minuteMs = 60_000;
+const unitsPerOne = 100_000_000;
 
 /** A moving average, a z-score and five-minute bars of each symbol. */
 export class BinanceHistory extends Strategy {
@@ -54,18 +56,27 @@ function groupOfFive(window: Window<typeof kline>, _params: unknown, { time }: C
     high: window.column("high").max(),
     low: window.column("low").min(),
     close: window.value("close"),
-    volume: toEightDecimals(window.column("volume").sum()),
+    volume: exactSum(window.column("volume")),
     closeTime: window.value("closeTime"),
-    quoteVolume: toEightDecimals(window.column("quoteVolume").sum()),
+    quoteVolume: exactSum(window.column("quoteVolume")),
     trades: window.column("trades").sum(),
-    takerBuyBase: toEightDecimals(window.column("takerBuyBase").sum()),
-    takerBuyQuote: toEightDecimals(window.column("takerBuyQuote").sum()),
+    takerBuyBase: exactSum(window.column("takerBuyBase")),
+    takerBuyQuote: exactSum(window.column("takerBuyQuote")),
   };
 }
 
-/** The exchange counts in 10⁻⁸: a sum of doubles is rounded to what it prints. */
-function toEightDecimals(value: number): number {
-  return Number(value.toFixed(8));
+/**
+ * The exchange counts in 10⁻⁸: as whole units the sum is exact below 2⁵³ of them, where a sum of
+ * doubles can be off by one. The fraction is taken first, for its product with 10⁸ is exact enough.
+ */
+function exactSum(column: Column): number {
+  let units = 0;
+  for (let i = 0; i < column.length; i += 1) {
+    const value = column.at(i);
+    const whole = Math.floor(value);
+    units += whole * unitsPerOne + Math.round((value - whole) * unitsPerOne);
+  }
+  return units / unitsPerOne;
 }
 
 await Runner.main(import.meta, BinanceHistory, {

@@ -20,10 +20,7 @@ export interface StreamRoot {
 }
 
 /** What a backfill of one series came to. */
-export interface StreamFill {
-  readonly report: Omit<StreamReport, "rows">;
-  readonly requests: number;
-}
+export type StreamFill = Omit<StreamReport, "rows">;
 
 /** What is to be filled, from where to where. */
 export interface StreamsToFill {
@@ -143,16 +140,15 @@ async function fillOne(
   const coverage = await store.coverage(series, signal);
   const gaps = intersectRanges(coverage.empty, [range]);
   return {
+    name: root.name,
+    key,
+    nodeId: series.nodeId,
+    definitionId: series.definitionId,
+    interval: series.interval,
+    fetched,
     requests,
-    report: {
-      name: root.name,
-      key,
-      nodeId: series.nodeId,
-      interval: series.interval,
-      fetched,
-      gaps,
-      missing: missingIn(coverage, range),
-    },
+    gaps,
+    missing: missingIn(coverage, range),
   };
 }
 

@@ -103,6 +103,7 @@ async function open(run: Backtest, graph: Graph, signal: AbortSignal): Promise<O
   const isSimulated =
     typeof settings.exchange === "object" && settings.exchange.kind === "simulated";
   const store = await openStore(run, isSimulated, signal);
+  let exchange: Exchange | undefined;
   try {
     if (settings.end !== undefined && !settings.refetch) {
       const range = rangeOf(run, graph, settings.end);
@@ -111,10 +112,13 @@ async function open(run: Backtest, graph: Graph, signal: AbortSignal): Promise<O
       }
     }
     const symbols = [...new Set(streamRoots(graph).map(({ key }) => key))];
-    const chosen = await chooseExchange(connectors, settings, symbols, signal);
+    const onNotice = (text: string): void => run.onProgress({ kind: "note", text });
+    const asked = { settings, symbols, onNotice };
+    const chosen = await chooseExchange(connectors, asked, signal);
     if (chosen.kind === "open") {
+      exchange = chosen.exchange;
       const { range, notes } = cutRange(run, graph, chosen.serverTimeMs);
-      return { store, exchange: chosen.exchange, isSimulated, range, notes };
+      return { store, exchange, isSimulated, range, notes };
     }
     const { range } = cutRange(run, graph, Date.now());
     if (await hasAny(store, graph, range, signal)) {
@@ -124,6 +128,7 @@ async function open(run: Backtest, graph: Graph, signal: AbortSignal): Promise<O
     await store.close();
     return await openSimulated(run, graph, chosen.reason, signal);
   } catch (error) {
+    await exchange?.close();
     await store.close();
     throw error;
   }
@@ -136,12 +141,14 @@ async function openSimulated(
   signal: AbortSignal,
 ): Promise<Opened> {
   const store = await openStore(run, true, signal);
+  let exchange: Exchange | undefined;
   try {
-    const exchange = await openStandIn(run.connectors, signal);
+    exchange = await openStandIn(run.connectors, signal);
     const { range, notes } = cutRange(run, graph, await exchange.serverTime(signal));
     const note = `The exchange can't be reached (${reason}): going on with SIMULATED bars in a store of their own`;
     return { store, exchange, isSimulated: true, range, notes: [note, ...notes] };
   } catch (error) {
+    await exchange?.close();
     await store.close();
     throw error;
   }
@@ -254,6 +261,8 @@ async function replayAll(
         onRows,
         onOutputs: (outputs) => {
           storing = storing.then(async () => await recorder.take(outputs, signal));
+          // It may fail while the replay reads on; drain and the end see it.
+          storing.catch(() => undefined);
         },
         drain: async () => await storing,
       },
@@ -348,11 +357,11 @@ function reportOf(
     mode: "backtest",
     exchange: opened.exchange?.name ?? "none",
     simulated: opened.isSimulated,
-    history: run.settings.history,
+    history: storeOf(run, opened),
     start: opened.range.start,
     end: opened.range.end,
     threads: measured.counts.length,
-    streams: fills.map(({ report }) => ({ ...report, rows: measured.replay.of(report.nodeId) })),
+    streams: fills.map((fill) => ({ ...fill, rows: measured.replay.of(fill.nodeId) })),
     nodes: measured.recorder.reports(),
     refused: measured.counts
       .flatMap((counts) => counts.nodes)
@@ -365,6 +374,13 @@ function reportOf(
     recordsPerSecond: replaySeconds > 0 ? records / replaySeconds : 0,
     notes: [...prepared.notes, ...opened.notes],
   };
+}
+
+/** Where the rows lie: simulated ones in a file of their own. */
+function storeOf(run: Backtest, opened: Opened): string {
+  const { history } = run.settings;
+  const isFile = history.startsWith("sqlite:");
+  return opened.isSimulated && isFile ? history.replace(/(?=\?[^?]*$)|$/, ".simulated") : history;
 }
 
 function iso(ms: number): string {

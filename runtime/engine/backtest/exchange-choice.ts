@@ -11,6 +11,14 @@ export type ChosenExchange =
 /** Seed of the exchange that stands in when none can be reached: everyone sees the same bars. */
 export const standInSeed = 1;
 
+/** What a run asks an exchange for. */
+export interface ExchangeAsked {
+  readonly settings: RunSettings;
+  readonly symbols: readonly string[];
+  /** Gets one line when all requests have to wait. */
+  readonly onNotice: (line: string) => void;
+}
+
 /** True if the user named an exchange: then nothing ever stands in for it. */
 export function isExchangeNamed(settings: RunSettings): boolean {
   return settings.exchange !== "auto" || settings.binanceUrl !== undefined;
@@ -24,12 +32,12 @@ export function isExchangeNamed(settings: RunSettings): boolean {
  */
 export async function chooseExchange(
   connectors: ConnectorIndex,
-  settings: RunSettings,
-  symbols: readonly string[],
+  { settings, symbols, onNotice }: ExchangeAsked,
   signal: AbortSignal,
 ): Promise<ChosenExchange> {
   const choice = settings.exchange === "auto" ? { kind: "binance" as const } : settings.exchange;
-  const options = settings.binanceUrl === undefined ? {} : { url: settings.binanceUrl };
+  const url = settings.binanceUrl === undefined ? {} : { url: settings.binanceUrl };
+  const options = { ...url, onNotice };
   const exchange = await connectors.openExchange(choice, options, signal);
   try {
     const serverTimeMs = await exchange.serverTime(signal);

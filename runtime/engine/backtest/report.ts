@@ -5,10 +5,12 @@ export interface StreamReport {
   readonly name: string;
   readonly key: string;
   readonly nodeId: string;
+  readonly definitionId: string;
   readonly interval: string;
-  /** Rows in the range, and how many of them this run fetched. */
+  /** Rows in the range, how many of them this run fetched, and in how many requests. */
   readonly rows: number;
   readonly fetched: number;
+  readonly requests: number;
   /** Holes that the exchange itself has. */
   readonly gaps: readonly TimeRange[];
   /** What could not be fetched. */
@@ -34,6 +36,7 @@ export interface BacktestReport {
   readonly exchange: string;
   /** True: the bars are made up, and lie in a store of their own. */
   readonly simulated: boolean;
+  /** URL of the store in which rows and outputs lie. */
   readonly history: string;
   readonly start: number;
   readonly end: number;

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { errorText, QmtlError } from "../../core/errors.ts";
 import { type BacktestReport, type RunProgress } from "../backtest/report.ts";
 import { createProgress } from "./progress.ts";
+import { reportJson } from "./report-json.ts";
 import { renderReport } from "./report-table.ts";
 
 const exitInterrupted = 130;
@@ -90,7 +91,7 @@ export async function main(program: Program): Promise<number> {
         signal: stop.signal,
       });
       progress.close();
-      process.stdout.write(json === true ? `${toJson(report)}\n` : renderReport(report));
+      process.stdout.write(json === true ? `${reportJson(report)}\n` : renderReport(report));
       return report.streams.some(({ missing }) => missing.length > 0) && report.records === 0
         ? 1
         : 0;
@@ -142,11 +143,6 @@ function without<T extends object, K extends keyof T>(value: T, names: readonly 
   const copy = { ...value };
   for (const name of names) delete copy[name];
   return copy;
-}
-
-/** JSON has no NaN: it becomes null. */
-function toJson(report: BacktestReport): string {
-  return JSON.stringify(report, null, 2);
 }
 
 /** One line for the user; a stack only where the fault is ours. */

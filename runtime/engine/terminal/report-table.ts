@@ -87,9 +87,8 @@ function summary(report: BacktestReport): string {
 }
 
 function next(report: BacktestReport): string {
-  const path = report.simulated ? `${report.history}.simulated` : report.history;
   return [
-    `${pico.dim("data")} ${path} (rows and outputs, by node ID)`,
+    `${pico.dim("data")} ${report.history} (rows and outputs, by node ID)`,
     `${pico.dim("next")} --symbols SOLUSDT --start 2024-01-01 --end 2024-02-01 · --interval 1h · --json · --help`,
   ].join("\n");
 }
