@@ -76,6 +76,8 @@ async function runThread(
       case "done":
         counts = report.counts;
         return;
+      case "ended":
+        return;
       case "failed":
         failed ??= fromErrorData(report.error);
     }

@@ -1,8 +1,11 @@
 import { loadConnectors } from "../contract/connector.ts";
+import { type Crash, type WatchLimits } from "../coordinator/live-threads.ts";
 import { QmtlError } from "../core/errors.ts";
 import { type StrategyClass, type StrategyFlags } from "../graph/strategy.ts";
+import { type LatencyProbe, type LivePace, type OffsetReset } from "../worker/live/live-order.ts";
 import { backtest } from "./backtest/backtest.ts";
 import { type BacktestReport, type RunProgress } from "./backtest/report.ts";
+import { type LiveReport, runLive } from "./live/live.ts";
 import { type RunSettings, type RunSettingsInput, resolveSettings } from "./settings.ts";
 import { main } from "./terminal/main.ts";
 
@@ -29,6 +32,29 @@ export interface BacktestOptions extends Omit<RunSettingsInput, "start" | "end">
   readonly signal?: AbortSignal;
 }
 
+/** A live run from code. */
+export interface LiveOptions {
+  readonly symbols?: readonly string[];
+  readonly interval?: string | number;
+  /** `kafka://HOST:PORT`, or `memory:NAME` within one thread. */
+  readonly transport: string;
+  /** Checkpoints, `redis://…` or `sqlite:PATH`; without, a restart begins at `offsetReset`. */
+  readonly state?: string;
+  /** Name under which state is kept; default the strategy's. */
+  readonly deployment?: string;
+  readonly threads?: number;
+  readonly until?: { readonly records: number };
+  readonly latency?: LatencyProbe;
+  /** Where to begin, or to go on if the position is gone: default `earliest`. */
+  readonly offsetReset?: OffsetReset;
+  readonly pace?: Partial<LivePace>;
+  readonly watch?: Partial<WatchLimits>;
+  /** `import.meta.url` of the strategy's module: needed for threads. */
+  readonly module?: string;
+  readonly onCrash?: (crash: Crash & { readonly name: string }) => void;
+  readonly signal?: AbortSignal;
+}
+
 /** Runs strategies. Nothing is shared between two runs. */
 export const Runner = {
   /**
@@ -49,6 +75,35 @@ export const Runner = {
         spanMs: (defaults.days ?? 3) * dayMs,
         connectors: await loadConnectors(),
         onProgress: onProgress ?? (() => undefined),
+      },
+      signal ?? new AbortController().signal,
+    );
+  },
+
+  /**
+   * Runs live over a transport, partition by partition on threads of their own, until the signal
+   * aborts or `until` is reached.
+   *
+   * @throws QmtlError as `retryOf` says.
+   */
+  async live(strategy: StrategyClass, options: LiveOptions): Promise<LiveReport> {
+    const { module, until, signal, interval, deployment, onCrash } = options;
+    return await runLive(
+      {
+        strategy,
+        ref: module === undefined ? undefined : { module, exportName: strategy.name },
+        flags: { symbols: options.symbols ?? [], interval: String(interval ?? "1m") },
+        transport: options.transport,
+        state: options.state,
+        deployment: deployment ?? strategy.name,
+        threads: options.threads,
+        recordsMax: until?.records,
+        latency: options.latency,
+        offsetReset: options.offsetReset ?? "earliest",
+        pace: options.pace ?? {},
+        watch: options.watch ?? {},
+        connectors: await loadConnectors(),
+        onCrash: onCrash ?? (() => undefined),
       },
       signal ?? new AbortController().signal,
     );

@@ -12,7 +12,10 @@ export interface RollingSource {
   readonly stamp: number;
 }
 
-/** State per slot: [stamp, front rows, block end, shift, the front's two parts], then the backs. */
+/**
+ * State per slot: [stamp, front rows, block end, shift, the front's two parts], then the backs. All
+ * zeros means "start": a slot that is never used touches no memory.
+ */
 const frontRowsAt = 1;
 const blockEndAt = 2;
 const shiftAt = 3;
@@ -66,13 +69,6 @@ function startBlock(
   return first;
 }
 
-/** State for `slots` slots of `width` backs in `parts` parts; no stamp is ever -1. */
-function newState(slots: number, size: number): Float64Array {
-  const state = new Float64Array(slots * size);
-  for (let slot = 0; slot < slots; slot += 1) state[slot * size] = -1;
-  return state;
-}
-
 /** Sum of the last W records, kept in O(1) a record. */
 export class RollingSum {
   readonly grid: { readonly interval: Interval; readonly width: number };
@@ -82,7 +78,7 @@ export class RollingSum {
   constructor(interval: Interval, width: number, slots: number) {
     this.grid = { interval, width };
     this.size = backAt + width + 1;
-    this.state = newState(slots, this.size);
+    this.state = new Float64Array(slots * this.size);
   }
 
   /** The sum over the source's records. O(1) amortized. */
@@ -126,7 +122,7 @@ export class RollingMoments {
   constructor(interval: Interval, width: number, slots: number) {
     this.grid = { interval, width };
     this.size = backAt + 2 * (width + 1);
-    this.state = newState(slots, this.size);
+    this.state = new Float64Array(slots * this.size);
   }
 
   /** Population standard deviation. O(1) amortized. */
@@ -208,7 +204,7 @@ export class RollingExtremes {
   constructor(interval: Interval, width: number, slots: number) {
     this.grid = { interval, width };
     this.size = backAt + 2 * (width + 1);
-    this.state = newState(slots, this.size);
+    this.state = new Float64Array(slots * this.size);
   }
 
   /** Smallest record. O(1) amortized. */

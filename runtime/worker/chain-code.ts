@@ -27,7 +27,7 @@ function isPlain(stream: GraphNode, { call }: ChainedCall): boolean {
  * checked and emitted in line, without a loop over nodes, closures or objects per record. It does
  * what `Chain.step` does, which stays as the oracle of it.
  *
- * `heartbeat[0]` names the node that runs, by its index in the graph.
+ * `heartbeat[0]` names the node that runs, by its index in the graph; `heartbeat[1]` counts records.
  *
  * @returns undefined if a node needs the generic loop.
  */
@@ -42,6 +42,7 @@ export function compileChain(
   serial += 1;
   // The serial makes the text unique: engines share by text what they learn of a function.
   const text = `"use strict"; return function chain${serial}(k, close) {
+heartbeat[1] = (heartbeat[1] + 1) | 0;
 const ts = close - ${stream.interval.lengthMs};
 let failing;
 try {

@@ -2,8 +2,11 @@
 import { parentPort } from "node:worker_threads";
 import { openByRef } from "../contract/connector.ts";
 import { type OpenHistoryStore } from "../contract/history-store.ts";
+import { type OpenTransport } from "../contract/transport.ts";
 import { QmtlError, toErrorData } from "../core/errors.ts";
 import { prepareHere } from "../graph/strategy.ts";
+import { LiveLoop, type LiveResult } from "./live/live-loop.ts";
+import { type LiveOrder } from "./live/live-order.ts";
 import { type Order, type ReplayOrder, type Report } from "./protocol.ts";
 import { runReplay } from "./replay-run.ts";
 
@@ -23,7 +26,10 @@ function report(message: Report): void {
 port.on("message", (order: Order) => {
   switch (order.kind) {
     case "replay":
-      void runOrder(order.order);
+      void runToEnd(async () => await replayHere(order.order));
+      return;
+    case "live":
+      void runToEnd(async () => report({ kind: "ended", result: await liveHere(order.order) }));
       return;
     case "taken":
       outputs.inFlight -= order.count;
@@ -35,34 +41,50 @@ port.on("message", (order: Order) => {
   }
 });
 
-async function runOrder(order: ReplayOrder): Promise<void> {
+/** Runs an order; whatever comes of it, one report says so and the thread ends. */
+async function runToEnd(run: () => Promise<void>): Promise<void> {
   try {
-    const { graph } = await prepareHere(order.strategy, order.flags, order.ids);
-    const open = await openByRef<OpenHistoryStore>(order.history);
-    const options = { mode: "read", isSimulated: order.isSimulated } as const;
-    const store = await open(order.history.url, options, stopping.signal);
-    try {
-      const run = {
-        ...order,
-        graph,
-        store,
-        onOutputs: (rows: Extract<Report, { kind: "rows" }>["outputs"]) => {
-          outputs.inFlight += 1;
-          report({ kind: "rows", outputs: rows });
-        },
-        onRows: (root: Extract<Report, { kind: "progress" }>["root"], rows: number) => {
-          report({ kind: "progress", root, rows });
-        },
-        drain,
-      };
-      report({ kind: "done", counts: await runReplay(run, stopping.signal) });
-    } finally {
-      await store.close();
-    }
+    await run();
   } catch (error) {
     report({ kind: "failed", error: toErrorData(error) });
   } finally {
     port.close();
+  }
+}
+
+async function liveHere(order: LiveOrder): Promise<LiveResult> {
+  const { graph } = await prepareHere(order.strategy, order.flags, order.ids);
+  const open = await openByRef<OpenTransport>(order.transport);
+  const transport = await open(order.transport.url, stopping.signal);
+  try {
+    return await new LiveLoop(order, graph, transport, undefined).run(stopping.signal);
+  } finally {
+    await transport.close();
+  }
+}
+
+async function replayHere(order: ReplayOrder): Promise<void> {
+  const { graph } = await prepareHere(order.strategy, order.flags, order.ids);
+  const open = await openByRef<OpenHistoryStore>(order.history);
+  const options = { mode: "read", isSimulated: order.isSimulated } as const;
+  const store = await open(order.history.url, options, stopping.signal);
+  try {
+    const run = {
+      ...order,
+      graph,
+      store,
+      onOutputs: (rows: Extract<Report, { kind: "rows" }>["outputs"]) => {
+        outputs.inFlight += 1;
+        report({ kind: "rows", outputs: rows });
+      },
+      onRows: (root: Extract<Report, { kind: "progress" }>["root"], rows: number) => {
+        report({ kind: "progress", root, rows });
+      },
+      drain,
+    };
+    report({ kind: "done", counts: await runReplay(run, stopping.signal) });
+  } finally {
+    await store.close();
   }
 }
 

@@ -4,6 +4,8 @@ import { type TimeRange } from "../contract/history-store.ts";
 import { type ErrorData } from "../core/errors.ts";
 import { type Component, type Root } from "../graph/components.ts";
 import { type StrategyFlags, type StrategyRef } from "../graph/strategy.ts";
+import { type LiveResult } from "./live/live-loop.ts";
+import { type LiveOrder } from "./live/live-order.ts";
 import { type StreamCounts } from "./stream-loop.ts";
 
 /** Outputs of one node and key, in time order. */
@@ -40,6 +42,7 @@ export interface ReplayOrder {
 /** Coordinator to worker. Readers `switch` on `kind` without a `default`. */
 export type Order =
   | { readonly kind: "replay"; readonly order: ReplayOrder }
+  | { readonly kind: "live"; readonly order: LiveOrder }
   /** `count` batches of outputs have been stored: the worker may send as many more. */
   | { readonly kind: "taken"; readonly count: number }
   | { readonly kind: "stop" };
@@ -49,4 +52,5 @@ export type Report =
   | { readonly kind: "rows"; readonly outputs: readonly NodeRows[] }
   | { readonly kind: "progress"; readonly root: Root; readonly rows: number }
   | { readonly kind: "done"; readonly counts: TaskCounts }
+  | { readonly kind: "ended"; readonly result: LiveResult }
   | { readonly kind: "failed"; readonly error: ErrorData };

@@ -14,8 +14,12 @@ export interface TaskOptions {
   /** Keys of the streams this task owns; a node is here if all its inputs are. */
   readonly owns: (stream: GraphNode, key: string) => boolean;
   readonly sink: OutputSink;
+  /** Keys that are met on the way: slots and names come from here, not from the graph. */
+  readonly metKeys?: { readonly slotsMax: number; readonly keyOf: (slot: number) => string };
   /** True (development): a view kept after compute is empty instead of stale. */
   readonly isPoisoning: boolean;
+  /** Nodes that are not run: what reads from them has nothing to run on. */
+  readonly quarantined?: ReadonlySet<number>;
   /** `heartbeat[0]` names the node that runs, by its index in the graph. */
   readonly heartbeat?: Int32Array;
   /** True (tests): the plain loop over nodes instead of the generated one. */
@@ -27,6 +31,8 @@ interface Place {
   readonly node: GraphNode;
   readonly keys: readonly string[];
   readonly slotOf: ReadonlyMap<string, number>;
+  readonly keyOf: (slot: number) => string;
+  readonly slots: number;
   readonly output: NodeOutput;
 }
 
@@ -163,7 +169,6 @@ class TaskBuilder {
     const place = this.#place(node, root.keys, this.#options.sink);
     this.#chainOf.set(node.index, stream);
     const upstreams = node.inputs.map(({ from }) => this.#byNode.get(from)!);
-    const own = new Set(node.keys.map(({ key }) => key));
     const call = this.#call(
       place,
       upstreams.map(({ node: from, output }) => ({ node: from, store: output.store })),
@@ -172,8 +177,17 @@ class TaskBuilder {
     this.#chained.get(stream)!.push({
       call,
       awaited: awaited.map(({ output }) => output.store),
-      isHere: Uint8Array.from(root.keys, (key) => (own.has(key) ? 1 : 0)),
+      isHere: this.#hereOf(node, root),
     });
+  }
+
+  /** 1 for each slot of the stream whose key the node is declared for, unless it is quarantined. */
+  #hereOf(node: GraphNode, root: Place): Uint8Array {
+    const here = new Uint8Array(root.slots);
+    if (this.#options.quarantined?.has(node.index) === true) return here;
+    if (this.#options.metKeys !== undefined) return here.fill(1);
+    for (const { key } of node.keys) here[root.slotOf.get(key) ?? root.slots] = 1;
+    return here;
   }
 
   /** A node on several roots has its own copies of its inputs, at its own keys. */
@@ -211,14 +225,21 @@ class TaskBuilder {
   ): NodeCall {
     return new NodeCall(place.node, upstreams, place.output, {
       isPoisoning: this.#options.isPoisoning,
-      keyOf: (slot) => place.keys[slot] ?? "",
+      keyOf: place.keyOf,
     });
   }
 
   #place(node: GraphNode, keys: readonly string[], sink: OutputSink | undefined): Place {
-    const slotOf = new Map(keys.map((key, slot) => [key, slot]));
-    const output = new NodeOutput(node, Math.max(1, keys.length), sink);
-    const place = { node, keys, slotOf, output };
+    const { metKeys } = this.#options;
+    const slots = metKeys?.slotsMax ?? Math.max(1, keys.length);
+    const place = {
+      node,
+      keys,
+      slotOf: new Map(keys.map((key, slot) => [key, slot])),
+      keyOf: metKeys?.keyOf ?? ((slot: number) => keys[slot] ?? ""),
+      slots,
+      output: new NodeOutput(node, slots, sink),
+    };
     this.#places.push(place);
     this.#byNode.set(node.index, place);
     return place;
@@ -227,9 +248,9 @@ class TaskBuilder {
   #streamPlace(place: Place): StreamPlace {
     const loop = new StreamLoop(place.node, {
       output: place.output,
-      slots: Math.max(1, place.keys.length),
+      slots: place.slots,
       calls: this.#chained.get(place.node.index)!,
-      heartbeat: this.#options.heartbeat ?? new Int32Array(1),
+      heartbeat: this.#options.heartbeat ?? new Int32Array(2),
       isInterpreted: this.#options.isInterpreted === true,
     });
     return { ...place, loop };

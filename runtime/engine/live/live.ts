@@ -1,0 +1,255 @@
+import { availableParallelism } from "node:os";
+import { type ConnectorIndex, type ConnectorRef, openByRef } from "../../contract/connector.ts";
+import { type OpenTransport, type Transport } from "../../contract/transport.ts";
+import {
+  type Crash,
+  runLiveThreads,
+  type WatchLimits,
+  watchDefaults,
+} from "../../coordinator/live-threads.ts";
+import { systemClock } from "../../core/clock.ts";
+import { QmtlError } from "../../core/errors.ts";
+import { waitingNodes } from "../../graph/components.ts";
+import { type Graph, type GraphNode } from "../../graph/graph.ts";
+import {
+  idsOf,
+  prepare,
+  type StrategyClass,
+  type StrategyFlags,
+  type StrategyRef,
+} from "../../graph/strategy.ts";
+import { BoardRow, boardSum, newBoardMemory } from "../../worker/live/board.ts";
+import { LiveLoop, type LiveResult } from "../../worker/live/live-loop.ts";
+import {
+  type LatencyProbe,
+  type LiveOrder,
+  type LivePace,
+  type OffsetReset,
+} from "../../worker/live/live-order.ts";
+
+/** Paces and limits of a live run, by default. */
+export const paceDefaults: LivePace = {
+  fetchWaitMsMax: 100,
+  partitionBytesMax: 1 << 20,
+  fetchBytesMax: 8 << 20,
+  batchBytesMax: 1 << 20,
+  checkpointMs: 250,
+};
+
+/** A live run, everything resolved. */
+export interface Live {
+  readonly strategy: StrategyClass;
+  /** Where threads find the class; without it the run stays in this thread. */
+  readonly ref: StrategyRef | undefined;
+  readonly flags: StrategyFlags;
+  readonly transport: string;
+  readonly state: string | undefined;
+  readonly deployment: string;
+  readonly threads: number | undefined;
+  readonly recordsMax: number | undefined;
+  readonly latency: LatencyProbe | undefined;
+  readonly offsetReset: OffsetReset;
+  readonly pace: Partial<LivePace>;
+  readonly watch: Partial<WatchLimits>;
+  readonly connectors: ConnectorIndex;
+  readonly onCrash: (crash: Crash & { readonly name: string }) => void;
+}
+
+/** What a live run came to. */
+export interface LiveReport {
+  readonly records: number;
+  /** Records that nodes emitted, published or not. */
+  readonly outputs: number;
+  /** From just before the first fetch to the last record that had run through the plan. */
+  readonly seconds: number;
+  /** The same from the first record on. */
+  readonly secondsFromFirst: number;
+  /** Latency percentiles, ms; NaN where none was measured. */
+  readonly p50: number;
+  readonly p99: number;
+  readonly slowPath: number;
+  readonly deadLetters: number;
+  readonly checkpoints: number;
+  readonly threads: number;
+}
+
+/**
+ * Runs a strategy over a transport until the signal aborts or `recordsMax` records are taken.
+ *
+ * @throws QmtlError as `retryOf` says: GRAPH_INVALID, PUBLISH_TOPIC_SHARED, TOPIC_UNKNOWN, …
+ */
+export async function runLive(live: Live, signal: AbortSignal): Promise<LiveReport> {
+  const { graph } = prepare(live.strategy, live.flags);
+  checkGraph(graph);
+  const transport = live.connectors.refOf("transport", live.transport);
+  const inputs = graph.nodes
+    .filter(({ kind }) => kind === "stream")
+    .map((node) => ({ stream: node.index, topic: inputTopic(node) }));
+  const outputs = outputTopics(graph);
+  const partitions = await readyTopics(transport, inputs, outputs, signal);
+  const isLocal = live.ref === undefined || live.transport.startsWith("memory:");
+  const wanted = isLocal ? 1 : Math.min(partitions, live.threads ?? availableParallelism());
+  const board = newBoardMemory(wanted);
+  const base = {
+    strategy: live.ref ?? { module: "", exportName: "" },
+    flags: live.flags,
+    ids: idsOf(graph),
+    deployment: live.deployment,
+    transport,
+    state: live.state === undefined ? undefined : live.connectors.refOf("state", live.state),
+    inputs,
+    outputs,
+    offsetReset: live.offsetReset,
+    pace: { ...paceDefaults, ...live.pace },
+    recordsMax: live.recordsMax,
+    latency: live.latency,
+    quarantined: [],
+    isPoisoning: process.env["NODE_ENV"] === "development",
+    board,
+  };
+  const orders = Array.from(
+    { length: wanted },
+    (_, thread): LiveOrder => ({
+      ...base,
+      thread,
+      partitions: Array.from({ length: partitions }, (_p, p) => p).filter(
+        (p) => p % wanted === thread,
+      ),
+    }),
+  );
+  const results = isLocal
+    ? await runHere(graph, orders, signal)
+    : await runLiveThreads(
+        {
+          orders,
+          limits: { ...watchDefaults, ...live.watch },
+          clock: systemClock,
+          canRestart: live.state !== undefined,
+          onCrash: (crash) => {
+            live.onCrash({ ...crash, name: graph.nodes[crash.node]?.name ?? "no node" });
+          },
+        },
+        signal,
+      );
+  const rows = orders.map(({ thread }) => new BoardRow(board, thread));
+  return reportOf(rows, results);
+}
+
+/** Runs the one order in this thread. */
+async function runHere(
+  graph: Graph,
+  orders: readonly LiveOrder[],
+  signal: AbortSignal,
+): Promise<readonly LiveResult[]> {
+  const results: LiveResult[] = [];
+  for (const order of orders) {
+    const open = await openByRef<OpenTransport>(order.transport);
+    const transport = await open(order.transport.url, signal);
+    try {
+      results.push(await new LiveLoop(order, graph, transport, undefined).run(signal));
+    } finally {
+      await transport.close();
+    }
+  }
+  return results;
+}
+
+/** What a live run can't do is refused before anything is made. */
+function checkGraph(graph: Graph): void {
+  const [waiting] = waitingNodes(graph);
+  if (waiting !== undefined) {
+    const name = graph.nodes[waiting]?.name ?? "";
+    throw new QmtlError(
+      "GRAPH_INVALID",
+      `Cannot run live: "${name}" joins several streams or keys, wanted nodes over one stream each (backtests join)`,
+      { node: name },
+    );
+  }
+}
+
+/** The topic a stream is read from. */
+function inputTopic({ source, definitionId }: GraphNode): string {
+  return source !== undefined && "topic" in source ? source.topic : `qmtl.stream.${definitionId}`;
+}
+
+/** The topic of each published node; one definition a topic, so that its offsets are its own. */
+function outputTopics(graph: Graph): readonly { readonly node: number; readonly topic: string }[] {
+  const outputs = graph.nodes.flatMap(({ index, kind, publish, definitionId }) => {
+    if (kind === "stream" || publish === false) return [];
+    const topic = publish === true ? `qmtl.stream.${definitionId}` : publish.topic;
+    return [{ node: index, topic }];
+  });
+  const topics = outputs.map(({ topic }) => topic);
+  const shared = topics.find((topic, i) => topics.indexOf(topic) !== i);
+  if (shared !== undefined) {
+    throw new QmtlError(
+      "PUBLISH_TOPIC_SHARED",
+      `Cannot publish two nodes to "${shared}": found ${topics.filter((topic) => topic === shared).length}, wanted one definition a topic`,
+      { topic: shared },
+    );
+  }
+  return outputs;
+}
+
+/** Checks the input topics, makes the output topics, and returns the partition count of all. */
+async function readyTopics(
+  ref: ConnectorRef,
+  inputs: readonly { readonly topic: string }[],
+  outputs: readonly { readonly topic: string }[],
+  signal: AbortSignal,
+): Promise<number> {
+  const open = await openByRef<OpenTransport>(ref);
+  const transport: Transport = await open(ref.url, signal);
+  try {
+    const counts = await Promise.all(
+      inputs.map(async ({ topic }) => await transport.partitionsOf(topic, signal)),
+    );
+    const partitions = counts[0] ?? 0;
+    const other = counts.findIndex((count) => count !== partitions);
+    if (other >= 0) {
+      throw new QmtlError(
+        "TOPIC_PARTITIONS_MISMATCH",
+        `Cannot run live: "${inputs[other]?.topic}" has ${counts[other]} partitions, "${inputs[0]?.topic}" ${partitions}, wanted the same count`,
+      );
+    }
+    for (const { topic } of outputs)
+      await transport.ensureTopic({ name: topic, partitions }, signal);
+    return partitions;
+  } finally {
+    await transport.close();
+  }
+}
+
+function reportOf(rows: readonly BoardRow[], results: readonly LiveResult[]): LiveReport {
+  const began = Math.min(...rows.map((row) => row.get("firstFetchMs")));
+  const active = rows.filter((row) => row.get("records") > 0);
+  const first = Math.min(...active.map((row) => row.get("firstRecordMs")));
+  const last = Math.max(...active.map((row) => row.get("lastRecordMs")));
+  const latencies = mergeSorted(results.map(({ latencies: own }) => own));
+  return {
+    records: boardSum(rows, "records"),
+    outputs: boardSum(rows, "outputs"),
+    seconds: active.length === 0 ? 0 : (last - began) / 1_000,
+    secondsFromFirst: active.length === 0 ? 0 : (last - first) / 1_000,
+    p50: percentile(latencies, 0.5),
+    p99: percentile(latencies, 0.99),
+    slowPath: boardSum(rows, "slowPath"),
+    deadLetters: boardSum(rows, "deadLetters"),
+    checkpoints: boardSum(rows, "checkpoints"),
+    threads: rows.length,
+  };
+}
+
+function mergeSorted(parts: readonly Float64Array[]): Float64Array {
+  const all = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all.toSorted();
+}
+
+function percentile(sorted: Float64Array, share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}

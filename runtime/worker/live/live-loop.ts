@@ -1,0 +1,283 @@
+import {
+  type FetchedBytes,
+  type ProducerIdentity,
+  type Transport,
+} from "../../contract/transport.ts";
+import { assert } from "../../core/assert.ts";
+import { QmtlError } from "../../core/errors.ts";
+import { type Graph, type GraphNode } from "../../graph/graph.ts";
+import { type OutputSink } from "../node-output.ts";
+import { type StreamLoop } from "../stream-loop.ts";
+import { BoardRow, boardSum } from "./board.ts";
+import { DeadLetters } from "./dead-letters.ts";
+import { LatencyLog } from "./latency-log.ts";
+import { type LiveOrder } from "./live-order.ts";
+import { OutputPartition } from "./output-partition.ts";
+import { PartitionTask } from "./partition-task.ts";
+
+/** A partition of an input topic with what it feeds. */
+export interface LivePartition {
+  readonly topic: string;
+  readonly task: PartitionTask;
+  readonly outputs: readonly OutputPartition[];
+  /** Offset of the next fetch: ahead of `task.nextOffset` by what is under way. */
+  position: number;
+}
+
+/** Where state and position are kept; without one, a run starts where `offsetReset` says. */
+export interface Checkpoints {
+  /** Restores a partition; false if nothing is stored. */
+  restore(partition: LivePartition, signal: AbortSignal): Promise<boolean>;
+  /** Called at a batch boundary, when it is due; commits as soon as the outputs are acknowledged. */
+  take(partitions: readonly LivePartition[], signal: AbortSignal): Promise<void>;
+  /** The last commit of a run that ends in order. */
+  close(partitions: readonly LivePartition[], signal: AbortSignal): Promise<void>;
+}
+
+/** What a thread has found out. */
+export interface LiveResult {
+  readonly latencies: Float64Array;
+}
+
+/**
+ * The loop of one thread: fetch, walk, compute, send, checkpoint. It owns its partitions alone and
+ * fetches them over its own connection, so no record crosses a thread.
+ *
+ *   V1  While one answer is computed on, the next is on its way.
+ *   V2  The loop does not fetch further while an output partition has no room: back pressure.
+ *   V3  Every wait ends when the signal aborts; then what was computed is flushed once.
+ */
+export class LiveLoop {
+  readonly #order: LiveOrder;
+  readonly #graph: Graph;
+  readonly #transport: Transport;
+  readonly #checkpoints: Checkpoints | undefined;
+  readonly #partitions: LivePartition[] = [];
+  readonly #byName = new Map<string, LivePartition>();
+  readonly #rows: readonly BoardRow[];
+  readonly #row: BoardRow;
+  readonly #latency: LatencyLog | undefined;
+  readonly #deadLetters: DeadLetters;
+  #checkpointedMs = 0;
+
+  constructor(
+    order: LiveOrder,
+    graph: Graph,
+    transport: Transport,
+    checkpoints: Checkpoints | undefined,
+  ) {
+    this.#order = order;
+    this.#graph = graph;
+    this.#transport = transport;
+    this.#checkpoints = checkpoints;
+    this.#rows = Array.from(
+      { length: order.board.threads },
+      (_, thread) => new BoardRow(order.board, thread),
+    );
+    this.#row = new BoardRow(order.board, order.thread);
+    this.#latency = order.latency === undefined ? undefined : new LatencyLog(order.latency);
+    this.#deadLetters = new DeadLetters(transport, graph);
+  }
+
+  /** Runs until the signal aborts or `recordsMax` is reached. @throws QmtlError of transport, state or compute. */
+  async run(signal: AbortSignal): Promise<LiveResult> {
+    await this.#open(signal);
+    this.#checkpointedMs = performance.now();
+    this.#row.set("firstFetchMs", now());
+    try {
+      await this.#loop(signal);
+    } finally {
+      if (!signal.aborted || this.#checkpoints !== undefined) await this.#finish();
+    }
+    return { latencies: this.#latency?.values() ?? new Float64Array(0) };
+  }
+
+  async #open(signal: AbortSignal): Promise<void> {
+    const producer = await nameProducer(this.#transport, this.#order.outputs.length, signal);
+    for (const { stream, topic } of this.#order.inputs) {
+      for (const partition of this.#order.partitions) {
+        const live = this.#makePartition(this.#graph.nodes[stream]!, topic, partition, producer);
+        this.#partitions.push(live);
+        this.#byName.set(`${partition} ${topic}`, live);
+        const isRestored = (await this.#checkpoints?.restore(live, signal)) ?? false;
+        if (!isRestored) live.task.nextOffset = await this.#startOffset(topic, partition, signal);
+        live.position = live.task.nextOffset;
+      }
+    }
+  }
+
+  #makePartition(
+    stream: GraphNode,
+    topic: string,
+    partition: number,
+    producer: ProducerIdentity | undefined,
+  ): LivePartition {
+    const outputs = new Map<number, OutputPartition>();
+    const task = new PartitionTask({
+      graph: this.#graph,
+      stream,
+      partition,
+      quarantined: new Set(this.#order.quarantined),
+      isPoisoning: this.#order.isPoisoning,
+      heartbeat: this.#row.heartbeat,
+      onDeadLetter: (letter) => this.#deadLetters.add(stream, letter),
+      onRow: this.#rowProbe(stream),
+      sink:
+        (own): OutputSink =>
+        (node, rows) => {
+          this.#row.add("outputs", rows.count);
+          const published = this.#order.outputs.find((output) => output.node === node.index);
+          if (published === undefined) return;
+          let output = outputs.get(node.index);
+          if (output === undefined) {
+            const target = { node, topic: published.topic, partition, keys: own.keys };
+            output = new OutputPartition(
+              { ...target, batchBytesMax: this.#order.pace.batchBytesMax },
+              this.#transport,
+              producer,
+            );
+            outputs.set(node.index, output);
+            live.outputs.push(output);
+          }
+          output.add(rows, this.#sendSignal);
+        },
+    });
+    const live = { topic, task, outputs: [] as OutputPartition[], position: 0 };
+    return live;
+  }
+
+  /** Sends go on while the loop drains: they have their own signal. */
+  readonly #sendEnd = new AbortController();
+
+  get #sendSignal(): AbortSignal {
+    return this.#sendEnd.signal;
+  }
+
+  #rowProbe(stream: GraphNode): ((loop: StreamLoop, at: number) => void) | undefined {
+    const latency = this.#latency;
+    if (latency === undefined) return undefined;
+    const column = Object.keys(stream.schema).indexOf(latency.probe.field) + 1;
+    if (column === 0) {
+      throw new QmtlError(
+        "FIELD_UNKNOWN",
+        `Cannot measure latency: "${stream.name}" has no field "${latency.probe.field}"`,
+      );
+    }
+    return (loop, at) => latency.add(loop.store.values[at + column * loop.store.stride]!);
+  }
+
+  async #startOffset(topic: string, partition: number, signal: AbortSignal): Promise<number> {
+    const { offsetReset } = this.#order;
+    if (typeof offsetReset === "number") {
+      return await this.#transport.offsetAt(topic, partition, offsetReset, signal);
+    }
+    const [ends] = await this.#transport.endsOf(topic, [partition], signal);
+    assert(ends !== undefined, "a transport answers for each partition");
+    return offsetReset === "latest" ? ends.end : ends.start;
+  }
+
+  async #loop(signal: AbortSignal): Promise<void> {
+    let pending = this.#fetch(signal);
+    while (!signal.aborted) {
+      const started = performance.now();
+      const answers = await pending;
+      this.#row.add("fetchMs", performance.now() - started);
+      this.#row.beat();
+      for (const answer of answers) this.#ahead(answer);
+      // V1: the answers stay valid until the fetch after this one.
+      pending = this.#fetch(signal);
+      this.#compute(answers);
+      await this.#flush(signal);
+      if (this.#isDone()) break;
+    }
+    // The fetch under way is not waited for: closing the transport ends it.
+    pending.catch(() => undefined);
+  }
+
+  async #fetch(signal: AbortSignal): Promise<readonly FetchedBytes[]> {
+    const { fetchWaitMsMax, partitionBytesMax, fetchBytesMax } = this.#order.pace;
+    const positions = this.#partitions.map(({ topic, task, position }) => ({
+      topic,
+      partition: task.partition,
+      offset: position,
+    }));
+    return await this.#transport.fetch(
+      positions,
+      { waitMsMax: fetchWaitMsMax, partitionBytesMax, bytesMax: fetchBytesMax },
+      signal,
+    );
+  }
+
+  #ahead(answer: FetchedBytes): void {
+    const live = this.#byName.get(`${answer.partition} ${answer.topic}`);
+    if (live !== undefined) live.position = Math.max(live.position, answer.nextOffset);
+  }
+
+  #compute(answers: readonly FetchedBytes[]): void {
+    const row = this.#row;
+    const started = performance.now();
+    for (const answer of answers) {
+      const live = this.#byName.get(`${answer.partition} ${answer.topic}`);
+      if (live === undefined) continue;
+      const { counts } = live.task;
+      const before = { ...counts };
+      live.task.consume(answer);
+      row.add("records", counts.records - before.records);
+      row.add("bytes", answer.bytes.length);
+      row.add("slowPath", counts.slowPath - before.slowPath);
+      row.add("deadLetters", counts.deadLetters - before.deadLetters);
+      row.set("lag", answer.stableEnd - live.task.nextOffset);
+    }
+    row.heartbeat[0] = -1;
+    if (answers.length === 0) return;
+    if (row.get("firstRecordMs") === 0) row.set("firstRecordMs", now());
+    row.set("lastRecordMs", now());
+    row.add("computeMs", performance.now() - started);
+  }
+
+  async #flush(signal: AbortSignal): Promise<void> {
+    const started = performance.now();
+    for (const { outputs } of this.#partitions) {
+      for (const output of outputs) {
+        output.seal(this.#sendSignal);
+        await output.room();
+      }
+    }
+    await this.#deadLetters.flush(signal);
+    const due = started - this.#checkpointedMs >= this.#order.pace.checkpointMs;
+    if (this.#checkpoints !== undefined && due) {
+      this.#checkpointedMs = started;
+      await this.#checkpoints.take(this.#partitions, signal);
+      this.#row.add("checkpoints", 1);
+      this.#row.set("checkpointMs", performance.now() - started);
+    }
+    this.#row.add("flushMs", performance.now() - started);
+  }
+
+  #isDone(): boolean {
+    const { recordsMax } = this.#order;
+    return recordsMax !== undefined && boardSum(this.#rows, "records") >= recordsMax;
+  }
+
+  /** Waits for what was sent, then for the last checkpoint. */
+  async #finish(): Promise<void> {
+    for (const { outputs } of this.#partitions) {
+      for (const output of outputs) await output.idle();
+    }
+    await this.#checkpoints?.close(this.#partitions, this.#sendSignal);
+  }
+}
+
+/** A producer's name, where the transport gives one and something is published. */
+async function nameProducer(
+  transport: Transport,
+  outputs: number,
+  signal: AbortSignal,
+): Promise<ProducerIdentity | undefined> {
+  return outputs === 0 ? undefined : await transport.initProducer?.(signal);
+}
+
+/** Wall-clock ms with fractions: comparable between threads. */
+function now(): number {
+  return performance.timeOrigin + performance.now();
+}

@@ -1,0 +1,53 @@
+import { type ConnectorRef } from "../../contract/connector.ts";
+import { type StrategyFlags, type StrategyRef } from "../../graph/strategy.ts";
+import { type BoardMemory } from "./board.ts";
+
+/** Limits and paces of a live run, by name. */
+export interface LivePace {
+  /** Longest wait of a fetch for its first byte, ms. */
+  readonly fetchWaitMsMax: number;
+  readonly partitionBytesMax: number;
+  readonly fetchBytesMax: number;
+  /** Bytes of an output batch before compression. */
+  readonly batchBytesMax: number;
+  /** Time between two checkpoints, ms. */
+  readonly checkpointMs: number;
+}
+
+/** What is measured of each record, in a latency run. */
+export interface LatencyProbe {
+  /** Field that holds the producer's clock. */
+  readonly field: string;
+  readonly unit: "ms" | "us";
+  /** Records left out at the beginning, of all partitions of a thread together. */
+  readonly skip: number;
+}
+
+/** What happens when the position is not in the topic any more, or there is none. */
+export type OffsetReset = "fail" | "earliest" | "latest" | number;
+
+/** What a thread needs to run its partitions live: it imports and opens everything itself. */
+export interface LiveOrder {
+  readonly strategy: StrategyRef;
+  readonly flags: StrategyFlags;
+  readonly ids: readonly string[];
+  readonly deployment: string;
+  readonly transport: ConnectorRef;
+  readonly state: ConnectorRef | undefined;
+  /** Input topic of each stream, by the stream's index in the graph. */
+  readonly inputs: readonly { readonly stream: number; readonly topic: string }[];
+  /** Output topic of each published node. */
+  readonly outputs: readonly { readonly node: number; readonly topic: string }[];
+  /** Partitions of this thread: the same of every input topic. */
+  readonly partitions: readonly number[];
+  readonly offsetReset: OffsetReset;
+  readonly pace: LivePace;
+  /** Ends when all threads together have taken so many records. */
+  readonly recordsMax: number | undefined;
+  readonly latency: LatencyProbe | undefined;
+  /** Nodes that crashed too often: they and what reads from them emit nothing. */
+  readonly quarantined: readonly number[];
+  readonly isPoisoning: boolean;
+  readonly thread: number;
+  readonly board: BoardMemory;
+}

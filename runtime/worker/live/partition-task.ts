@@ -1,0 +1,178 @@
+import { AbortedTransactions } from "../../codec/kafka/aborted-transactions.ts";
+import { RecordBatchReader } from "../../codec/kafka/record-batch-reader.ts";
+import { KeyTable } from "../../codec/key-table.ts";
+import { ValueDecoder } from "../../codec/wire/value-decoder.ts";
+import { WireLayout } from "../../codec/wire/wire-layout.ts";
+import { compileWireRead, type WireRead } from "../../codec/wire/wire-reader.ts";
+import { type FetchedBytes } from "../../contract/transport.ts";
+import { type Graph, type GraphNode } from "../../graph/graph.ts";
+import { type OutputSink } from "../node-output.ts";
+import { type StreamLoop } from "../stream-loop.ts";
+import { Task } from "../task.ts";
+
+/** A record that is no record: what the dead-letter topic gets. */
+export interface DeadLetter {
+  readonly partition: number;
+  readonly offset: number;
+  /** Why, in one word: `key_missing`, `keys_max`, or a fault of the value. */
+  readonly reason: string;
+  readonly key: Uint8Array | undefined;
+  readonly value: Uint8Array | undefined;
+}
+
+/** Counts of a partition since its task began. */
+export interface PartitionCounts {
+  records: number;
+  bytes: number;
+  slowPath: number;
+  deadLetters: number;
+  /** Records of keys that the stream does not name. */
+  foreign: number;
+}
+
+/** What a partition's task is made of. */
+export interface PartitionOptions {
+  readonly graph: Graph;
+  readonly stream: GraphNode;
+  readonly partition: number;
+  readonly sink: (task: PartitionTask) => OutputSink;
+  readonly onDeadLetter: (letter: DeadLetter) => void;
+  readonly quarantined: ReadonlySet<number>;
+  readonly isPoisoning: boolean;
+  readonly heartbeat: Int32Array;
+  /** Told of each accepted record: the store's place of its row, after the plan ran for it. */
+  readonly onRow: ((loop: StreamLoop, at: number) => void) | undefined;
+}
+
+/**
+ * One partition of a stream: record batches in, windows and nodes, outputs out.
+ *
+ *   L1  A record is read where it lies: key bytes → slot, value bytes → the window's next row.
+ *   L2  Every record is counted once: accepted, late, duplicate, dead letter or foreign.
+ *   L3  `nextOffset` is the offset after the last record that was taken, whatever became of it.
+ */
+export class PartitionTask {
+  readonly partition: number;
+  readonly task: Task;
+  readonly keys: KeyTable;
+  readonly loop: StreamLoop;
+  readonly counts: PartitionCounts = {
+    records: 0,
+    bytes: 0,
+    slowPath: 0,
+    deadLetters: 0,
+    foreign: 0,
+  };
+  nextOffset = 0;
+  readonly #reader = new RecordBatchReader();
+  readonly #aborted = new AbortedTransactions();
+  readonly #read: WireRead;
+  readonly #decoder: ValueDecoder;
+  readonly #options: PartitionOptions;
+  /** Keys the stream names take the first slots; any other key is foreign. */
+  readonly #namedSlots: number;
+
+  constructor(options: PartitionOptions) {
+    const { stream } = options;
+    this.#options = options;
+    this.partition = options.partition;
+    const keysMax = Math.max(1, stream.maxKeys);
+    this.keys = new KeyTable({ keysMax: stream.takesAnyKey ? keysMax : keysMax + 1 });
+    for (const { key } of stream.keys) {
+      const bytes = new TextEncoder().encode(key);
+      this.keys.slotOf(bytes, 0, bytes.length);
+    }
+    this.#namedSlots = stream.takesAnyKey ? keysMax : stream.keys.length;
+    this.task = new Task({
+      graph: options.graph,
+      owns: () => true,
+      sink: options.sink(this),
+      metKeys: { slotsMax: keysMax, keyOf: (slot) => this.keys.textOf(slot) },
+      quarantined: options.quarantined,
+      isPoisoning: options.isPoisoning,
+      heartbeat: options.heartbeat,
+    });
+    this.loop = this.task.streamOf(stream.index);
+    const layout = WireLayout.of(stream.schema);
+    this.#read = compileWireRead(layout);
+    this.#decoder = new ValueDecoder(layout);
+  }
+
+  /** Takes the records of one answer from `nextOffset` on; at most one answer at a time. */
+  consume(fetched: FetchedBytes): void {
+    const reader = this.#reader;
+    reader.open(fetched.bytes);
+    this.#aborted.begin(fetched.abortedTransactions ?? []);
+    this.counts.bytes += fetched.bytes.length;
+    while (reader.next()) {
+      if (this.#aborted.accepts(reader)) this.#takeBatch();
+      if (reader.nextOffset > this.nextOffset) this.nextOffset = reader.nextOffset;
+    }
+    this.task.flush();
+  }
+
+  #takeBatch(): void {
+    const reader = this.#reader;
+    const { bytes, view, records, count } = reader;
+    const { keyAt, keyLength, valueAt, valueLength, offset } = records;
+    const { keys, loop } = this;
+    const { store } = loop;
+    const { stride, values } = store;
+    const read = this.#read;
+    const named = this.#namedSlots;
+    const { onRow } = this.#options;
+    for (let i = 0; i < count; i += 1) {
+      if (offset[i]! < this.nextOffset) continue;
+      this.counts.records += 1;
+      const length = keyLength[i]!;
+      const slot = length < 0 ? -1 : keys.slotOf(bytes, keyAt[i]!, length);
+      if (slot < 0 || slot >= named) {
+        this.#refuseKey(i, slot);
+        continue;
+      }
+      const at = store.reserve(slot);
+      if (!read(view, bytes, valueAt[i]!, valueLength[i]!, values, at, stride)) {
+        if (!this.#readSlowly(i, at)) continue;
+      }
+      loop.take(slot, at, 0);
+      if (onRow !== undefined) onRow(loop, at);
+    }
+  }
+
+  /** The value is not in the fixed form: any other MessagePack or JSON gives the same row. */
+  #readSlowly(i: number, at: number): boolean {
+    const { records, bytes } = this.#reader;
+    this.counts.slowPath += 1;
+    const start = records.valueAt[i]!;
+    const length = records.valueLength[i]!;
+    const fault = this.#decoder.decode(bytes, start, length);
+    if (fault === undefined) {
+      this.#decoder.copyTo(this.loop.store.values, at, this.loop.store.stride);
+      return true;
+    }
+    this.#bury(i, fault);
+    return false;
+  }
+
+  #refuseKey(i: number, slot: number): void {
+    if (slot >= this.#namedSlots) {
+      this.counts.foreign += 1;
+      return;
+    }
+    this.#bury(i, this.#reader.records.keyLength[i]! < 0 ? "key_missing" : "keys_max");
+  }
+
+  #bury(i: number, reason: string): void {
+    const { records, bytes } = this.#reader;
+    this.counts.deadLetters += 1;
+    const copy = (start: number, length: number): Uint8Array | undefined =>
+      length < 0 ? undefined : bytes.slice(start, start + length);
+    this.#options.onDeadLetter({
+      partition: this.partition,
+      offset: records.offset[i]!,
+      reason,
+      key: copy(records.keyAt[i]!, records.keyLength[i]!),
+      value: copy(records.valueAt[i]!, records.valueLength[i]!),
+    });
+  }
+}
