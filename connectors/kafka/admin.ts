@@ -1,4 +1,4 @@
-import { Kafka, KafkaJSError, logLevel, type SASLOptions } from "kafkajs";
+import { Kafka, logLevel, type SASLOptions } from "kafkajs";
 import { errorText, QmtlError, type TopicSpec } from "../../runtime/index.ts";
 import { type KafkaConfig } from "./config.ts";
 import { abortable } from "./session/abortable.ts";
@@ -40,7 +40,7 @@ export async function createTopic(
     });
     return await abortable(request, signal);
   } catch (error) {
-    if (!(error instanceof KafkaJSError)) throw error;
+    if (signal.aborted || !(error instanceof Error)) throw error;
     throw meaningOf(error, spec.name);
   } finally {
     // It waits for requests of a broker that may be gone; nobody needs to wait for it.
@@ -77,27 +77,19 @@ function saslOf({ mechanism, user, password }: NonNullable<Login>): SASLOptions 
 
 type Login = KafkaConfig["wire"]["login"];
 
-function meaningOf(error: KafkaJSError, topic: string): QmtlError {
+function meaningOf(error: Error, topic: string): QmtlError {
   const cause = innermost(error);
-  const found = "type" in cause && typeof cause.type === "string" ? cause.type : cause.name;
-  const code = codeOf(found, cause);
+  // Only what a broker said has a type.
+  const said = "type" in cause && typeof cause.type === "string" ? cause.type : undefined;
+  const isRetriable = "retriable" in cause && cause.retriable === true;
+  const mayPass = said === undefined || isRetriable || transient.has(said);
+  const isLogin = cause.name === "KafkaJSSASLAuthenticationError";
   return new QmtlError(
-    code,
+    isLogin ? "TRANSPORT_AUTH_FAILED" : mayPass ? "TRANSPORT_UNAVAILABLE" : "TRANSPORT_REJECTED",
     `Cannot make the topic "${topic}": ${errorText(cause)}`,
-    { topic, reason: found },
+    { topic, reason: said ?? cause.name },
     error,
   );
-}
-
-function codeOf(
-  found: string,
-  cause: Error,
-): "TRANSPORT_AUTH_FAILED" | "TRANSPORT_REJECTED" | "TRANSPORT_UNAVAILABLE" {
-  if (found === "KafkaJSSASLAuthenticationError") return "TRANSPORT_AUTH_FAILED";
-  const isRetriable = "retriable" in cause && cause.retriable === true;
-  const isProtocol = cause.name === "KafkaJSProtocolError";
-  const mayPass = isRetriable || !isProtocol || transient.has(found);
-  return mayPass ? "TRANSPORT_UNAVAILABLE" : "TRANSPORT_REJECTED";
 }
 
 /** Refusals that kafkajs takes for final, but that pass. */
