@@ -35,7 +35,13 @@ export {
   rowAtTime,
   sliceColumns,
 } from "./contract/columns.ts";
-export { type ConnectorDoors, type ConnectorRef } from "./contract/connector.ts";
+export {
+  type ConnectorDoors,
+  type ConnectorIndex,
+  type ConnectorRef,
+  type ExchangeChoice,
+  openByRef,
+} from "./contract/connector.ts";
 export {
   type Exchange,
   type FetchEstimate,
@@ -101,6 +107,13 @@ export {
   type FillResult,
   fillMissing,
 } from "./engine/backfill.ts";
+// engine
+export {
+  type BacktestReport,
+  type NodeReport,
+  type RunProgress,
+  type StreamReport,
+} from "./engine/backtest/report.ts";
 export {
   barsIn,
   coverageWith,
@@ -110,3 +123,27 @@ export {
   missingIn,
   subtractRanges,
 } from "./engine/coverage.ts";
+export { type LiveReport } from "./engine/live/live.ts";
+export {
+  type BacktestOptions,
+  type LiveOptions,
+  Runner,
+  type StrategyDefaults,
+} from "./engine/runner.ts";
+// graph
+export {
+  type Declaration,
+  type NodeDeclaration,
+  type OnLate,
+  type OnMissing,
+  type Param,
+  type Params,
+  type SourceIdentity,
+  type StreamDeclaration,
+  type UserFunction,
+} from "./graph/declaration.ts";
+export { definitionIdOf, faultOfParams, nodeIdOf } from "./graph/ids.ts";
+export { type StrategyClass, type StrategyFlags } from "./graph/strategy.ts";
+// window
+export { type Column } from "./window/column.ts";
+export { type Window } from "./window/window.ts";

@@ -8,7 +8,7 @@ import { prepareHere } from "../graph/strategy.ts";
 import { LiveLoop, type LiveResult } from "./live/live-loop.ts";
 import { type LiveOrder } from "./live/live-order.ts";
 import { type Order, type ReplayOrder, type Report } from "./protocol.ts";
-import { runReplay } from "./replay-run.ts";
+import { runReplay } from "./replay/replay-run.ts";
 
 /** Batches of outputs on their way to the main thread, at most. */
 const outputsInFlightMax = 8;

@@ -6,7 +6,7 @@ import { type Component, type Root } from "../graph/components.ts";
 import { type StrategyFlags, type StrategyRef } from "../graph/strategy.ts";
 import { type LiveResult } from "./live/live-loop.ts";
 import { type LiveOrder } from "./live/live-order.ts";
-import { type StreamCounts } from "./stream-loop.ts";
+import { type StreamCounts } from "./task/stream-loop.ts";
 
 /** Outputs of one node and key, in time order. */
 export interface NodeRows {

@@ -1,8 +1,8 @@
 import { type Upstream } from "../../nodes/typing.ts";
 import { buildGraph } from "../../runtime/graph/graph.ts";
 import { type ColumnBatch, newColumnBatch, type Schema } from "../../runtime/index.ts";
-import { splitRows } from "../../runtime/worker/split-rows.ts";
-import { Task } from "../../runtime/worker/task.ts";
+import { splitRows } from "../../runtime/worker/replay/split-rows.ts";
+import { Task } from "../../runtime/worker/task/task.ts";
 
 /** An output as a test reads it: node name, key, open time and values in schema order. */
 export type Emitted = readonly [name: string, key: string, ts: number, ...values: number[]];

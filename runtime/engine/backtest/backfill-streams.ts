@@ -2,7 +2,7 @@ import { type Exchange } from "../../contract/exchange.ts";
 import { type HistoryStore, type Series, type TimeRange } from "../../contract/history-store.ts";
 import { Interval } from "../../core/interval.ts";
 import { type Graph } from "../../graph/graph.ts";
-import { seriesOf } from "../../worker/replay.ts";
+import { seriesOf } from "../../worker/replay/replay.ts";
 import { fillMissing } from "../backfill.ts";
 import { barsIn, intersectRanges, missingIn } from "../coverage.ts";
 import { type RunProgress, type StreamReport } from "./report.ts";

@@ -20,8 +20,8 @@ import {
   type StrategyRef,
 } from "../../graph/strategy.ts";
 import { type TaskCounts } from "../../worker/protocol.ts";
-import { seriesOf } from "../../worker/replay.ts";
-import { runReplay } from "../../worker/replay-run.ts";
+import { seriesOf } from "../../worker/replay/replay.ts";
+import { runReplay } from "../../worker/replay/replay-run.ts";
 import { missingIn } from "../coverage.ts";
 import { type RunSettings } from "../settings.ts";
 import { backfillStreams, type StreamFill, streamRoots } from "./backfill-streams.ts";

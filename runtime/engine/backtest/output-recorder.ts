@@ -1,7 +1,7 @@
 import { type HistoryStore, type TimeRange } from "../../contract/history-store.ts";
 import { type Graph } from "../../graph/graph.ts";
 import { type NodeRows } from "../../worker/protocol.ts";
-import { seriesOf } from "../../worker/replay.ts";
+import { seriesOf } from "../../worker/replay/replay.ts";
 import { type NodeReport } from "./report.ts";
 
 interface Recorded {

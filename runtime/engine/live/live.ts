@@ -71,6 +71,10 @@ export interface LiveReport {
   readonly deadLetters: number;
   readonly checkpoints: number;
   readonly threads: number;
+  /** Where the threads' time went: waiting for records, running the plan, sending and saving. */
+  readonly fetchSeconds: number;
+  readonly computeSeconds: number;
+  readonly flushSeconds: number;
 }
 
 /**
@@ -237,6 +241,9 @@ function reportOf(rows: readonly BoardRow[], results: readonly LiveResult[]): Li
     deadLetters: boardSum(rows, "deadLetters"),
     checkpoints: boardSum(rows, "checkpoints"),
     threads: rows.length,
+    fetchSeconds: boardSum(rows, "fetchMs") / 1_000,
+    computeSeconds: boardSum(rows, "computeMs") / 1_000,
+    flushSeconds: boardSum(rows, "flushMs") / 1_000,
   };
 }
 

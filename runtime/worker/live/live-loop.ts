@@ -6,8 +6,8 @@ import {
 import { assert } from "../../core/assert.ts";
 import { QmtlError } from "../../core/errors.ts";
 import { type Graph, type GraphNode } from "../../graph/graph.ts";
-import { type OutputSink } from "../node-output.ts";
-import { type StreamLoop } from "../stream-loop.ts";
+import { type OutputSink } from "../task/node-output.ts";
+import { type StreamLoop } from "../task/stream-loop.ts";
 import { BoardRow, boardSum } from "./board.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { LatencyLog } from "./latency-log.ts";

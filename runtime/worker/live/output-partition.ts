@@ -8,7 +8,7 @@ import { type ProducerIdentity, type Transport } from "../../contract/transport.
 import { assert } from "../../core/assert.ts";
 import { errorText } from "../../core/errors.ts";
 import { type GraphNode } from "../../graph/graph.ts";
-import { type OutputRows } from "../node-output.ts";
+import { type OutputRows } from "../task/node-output.ts";
 
 /** Batches of one output partition on their way, at most; each keeps its buffer until it is acked. */
 export const batchesInFlightMax = 4;

@@ -6,9 +6,9 @@ import { WireLayout } from "../../codec/wire/wire-layout.ts";
 import { compileWireRead, type WireRead } from "../../codec/wire/wire-reader.ts";
 import { type FetchedBytes } from "../../contract/transport.ts";
 import { type Graph, type GraphNode } from "../../graph/graph.ts";
-import { type OutputSink } from "../node-output.ts";
-import { type StreamLoop } from "../stream-loop.ts";
-import { Task } from "../task.ts";
+import { type OutputSink } from "../task/node-output.ts";
+import { type StreamLoop } from "../task/stream-loop.ts";
+import { Task } from "../task/task.ts";
 
 /** A record that is no record: what the dead-letter topic gets. */
 export interface DeadLetter {

@@ -3,7 +3,7 @@ import { type Operator, StreamInput } from "../../../nodes/index.ts";
 import { type Upstream } from "../../../nodes/typing.ts";
 import { buildGraph } from "../../../runtime/graph/graph.ts";
 import { type ColumnBatch, newColumnBatch, sliceColumns } from "../../../runtime/index.ts";
-import { Task } from "../../../runtime/worker/task.ts";
+import { Task } from "../../../runtime/worker/task/task.ts";
 
 const minuteMs = 60_000;
 /** Rows of the long run: 10 M where QMTL_SOAK=1. */

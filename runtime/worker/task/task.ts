@@ -1,7 +1,7 @@
-import { assert } from "../core/assert.ts";
-import { waitingNodes } from "../graph/components.ts";
-import { type Graph, type GraphNode } from "../graph/graph.ts";
-import { ColumnStore } from "../window/column-store.ts";
+import { assert } from "../../core/assert.ts";
+import { waitingNodes } from "../../graph/components.ts";
+import { type Graph, type GraphNode } from "../../graph/graph.ts";
+import { ColumnStore } from "../../window/column-store.ts";
 import { type ChainedCall } from "./chain.ts";
 import { JoinGate } from "./join-gate.ts";
 import { NodeCall } from "./node-call.ts";

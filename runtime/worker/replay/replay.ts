@@ -1,10 +1,10 @@
-import { type ColumnBatch } from "../contract/columns.ts";
-import { type HistoryStore, type Series, type TimeRange } from "../contract/history-store.ts";
-import { assert } from "../core/assert.ts";
-import { type Component, type Root } from "../graph/components.ts";
-import { type Graph } from "../graph/graph.ts";
-import { type StreamLoop } from "./stream-loop.ts";
-import { type Task } from "./task.ts";
+import { type ColumnBatch } from "../../contract/columns.ts";
+import { type HistoryStore, type Series, type TimeRange } from "../../contract/history-store.ts";
+import { assert } from "../../core/assert.ts";
+import { type Component, type Root } from "../../graph/components.ts";
+import { type Graph } from "../../graph/graph.ts";
+import { type StreamLoop } from "../task/stream-loop.ts";
+import { type Task } from "../task/task.ts";
 
 /** Where a replay reads from and reports to. */
 export interface ReplayFeed {

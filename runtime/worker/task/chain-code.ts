@@ -1,4 +1,4 @@
-import { type GraphNode } from "../graph/graph.ts";
+import { type GraphNode } from "../../graph/graph.ts";
 import { type ChainedCall } from "./chain.ts";
 import { isOfKind } from "./node-call.ts";
 import { outputRowsMax } from "./node-output.ts";

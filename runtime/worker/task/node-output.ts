@@ -1,5 +1,5 @@
-import { type GraphNode } from "../graph/graph.ts";
-import { ColumnStore } from "../window/column-store.ts";
+import { type GraphNode } from "../../graph/graph.ts";
+import { ColumnStore } from "../../window/column-store.ts";
 
 /** Rows buffered per node before the sink is called. */
 export const outputRowsMax = 4_096;

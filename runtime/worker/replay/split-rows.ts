@@ -1,6 +1,6 @@
-import { newColumnBatch } from "../contract/columns.ts";
-import { type OutputRows } from "./node-output.ts";
-import { type NodeRows } from "./protocol.ts";
+import { newColumnBatch } from "../../contract/columns.ts";
+import { type NodeRows } from "../protocol.ts";
+import { type OutputRows } from "../task/node-output.ts";
 
 /** Copies buffered outputs out of their reused arrays, one batch per key, order kept. */
 export function splitRows(

@@ -1,4 +1,4 @@
-import { type ColumnStore } from "../window/column-store.ts";
+import { type ColumnStore } from "../../window/column-store.ts";
 import { type NodeCall } from "./node-call.ts";
 import { type OutputTap } from "./node-output.ts";
 import { PendingRows } from "./pending-rows.ts";

@@ -1,8 +1,8 @@
-import { type FieldKind } from "../contract/schema.ts";
-import { errorText, hasCode, QmtlError } from "../core/errors.ts";
-import { type GraphNode } from "../graph/graph.ts";
-import { type ColumnStore } from "../window/column-store.ts";
-import { StoreWindow } from "../window/window.ts";
+import { type FieldKind } from "../../contract/schema.ts";
+import { errorText, hasCode, QmtlError } from "../../core/errors.ts";
+import { type GraphNode } from "../../graph/graph.ts";
+import { type ColumnStore } from "../../window/column-store.ts";
+import { StoreWindow } from "../../window/window.ts";
 import { type NodeOutput } from "./node-output.ts";
 
 /** What compute gets as its last argument: the key and the close time T; one object, reused. */

@@ -1,4 +1,4 @@
-import { type GraphNode } from "../graph/graph.ts";
+import { type GraphNode } from "../../graph/graph.ts";
 import { type NodeCall } from "./node-call.ts";
 
 const none = Number.POSITIVE_INFINITY;

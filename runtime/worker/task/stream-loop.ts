@@ -1,6 +1,6 @@
-import { type ColumnBatch } from "../contract/columns.ts";
-import { type GraphNode } from "../graph/graph.ts";
-import { type ColumnStore } from "../window/column-store.ts";
+import { type ColumnBatch } from "../../contract/columns.ts";
+import { type GraphNode } from "../../graph/graph.ts";
+import { type ColumnStore } from "../../window/column-store.ts";
 import { Chain, type ChainedCall } from "./chain.ts";
 import { type ChainStep, compileChain } from "./chain-code.ts";
 import { type NodeOutput } from "./node-output.ts";

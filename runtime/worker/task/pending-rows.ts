@@ -1,4 +1,4 @@
-import { QmtlError } from "../core/errors.ts";
+import { QmtlError } from "../../core/errors.ts";
 
 /** Bars a join holds per input and key while another input is behind, by default. */
 export const pendingBarsMax = 100_000;

@@ -3,8 +3,8 @@
  * Method: bars of one field go in, outputs come out; no store, no thread.
  */
 import { expect, test } from "bun:test";
-import { Join, Node, Operator, StreamInput } from "../../../nodes/index.ts";
-import { price, TaskRun } from "../../harness/task-run.ts";
+import { Join, Node, Operator, StreamInput } from "../../../../nodes/index.ts";
+import { price, TaskRun } from "../../../harness/task-run.ts";
 
 const m = 60_000;
 const stream = (name: string, interval: string, symbols: string[], options: object = {}) =>

@@ -1,11 +1,11 @@
-import { type HistoryStore, type TimeRange } from "../contract/history-store.ts";
-import { assert } from "../core/assert.ts";
-import { type Component, type Root } from "../graph/components.ts";
-import { type Graph } from "../graph/graph.ts";
-import { type NodeRows, type TaskCounts } from "./protocol.ts";
+import { type HistoryStore, type TimeRange } from "../../contract/history-store.ts";
+import { assert } from "../../core/assert.ts";
+import { type Component, type Root } from "../../graph/components.ts";
+import { type Graph } from "../../graph/graph.ts";
+import { type NodeRows, type TaskCounts } from "../protocol.ts";
+import { Task } from "../task/task.ts";
 import { replay } from "./replay.ts";
 import { splitRows } from "./split-rows.ts";
-import { Task } from "./task.ts";
 
 /** One thread's share of a replay. */
 export interface ReplayRun {
