@@ -57,6 +57,7 @@ export const retryOf = {
   CHECKPOINT_FENCED: "never",
   CHECKPOINT_GAP: "reconnect",
   CHECKPOINT_PLAN_CHANGED: "never",
+  CHECKPOINT_CORRUPT: "never",
   // Transports and codecs
   TRANSPORT_UNAVAILABLE: "reconnect",
   TRANSPORT_REJECTED: "never",

@@ -5,8 +5,9 @@ import { type OpenHistoryStore } from "../contract/history-store.ts";
 import { type OpenTransport } from "../contract/transport.ts";
 import { QmtlError, toErrorData } from "../core/errors.ts";
 import { prepareHere } from "../graph/strategy.ts";
-import { LiveLoop, type LiveResult } from "./live/live-loop.ts";
+import { type LiveResult } from "./live/live-loop.ts";
 import { type LiveOrder } from "./live/live-order.ts";
+import { runLiveLoop } from "./live/run-live-loop.ts";
 import { type Order, type ReplayOrder, type Report } from "./protocol.ts";
 import { runReplay } from "./replay/replay-run.ts";
 
@@ -57,7 +58,7 @@ async function liveHere(order: LiveOrder): Promise<LiveResult> {
   const open = await openByRef<OpenTransport>(order.transport);
   const transport = await open(order.transport.url, stopping.signal);
   try {
-    return await new LiveLoop(order, graph, transport, undefined).run(stopping.signal);
+    return await runLiveLoop(order, graph, transport, stopping.signal);
   } finally {
     await transport.close();
   }

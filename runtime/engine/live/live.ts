@@ -19,13 +19,14 @@ import {
   type StrategyRef,
 } from "../../graph/strategy.ts";
 import { BoardRow, boardSum, newBoardMemory } from "../../worker/live/board.ts";
-import { LiveLoop, type LiveResult } from "../../worker/live/live-loop.ts";
+import { type LiveResult } from "../../worker/live/live-loop.ts";
 import {
   type LatencyProbe,
   type LiveOrder,
   type LivePace,
   type OffsetReset,
 } from "../../worker/live/live-order.ts";
+import { runLiveLoop } from "../../worker/live/run-live-loop.ts";
 
 /** Paces and limits of a live run, by default. */
 export const paceDefaults: LivePace = {
@@ -150,7 +151,7 @@ async function runHere(
     const open = await openByRef<OpenTransport>(order.transport);
     const transport = await open(order.transport.url, signal);
     try {
-      results.push(await new LiveLoop(order, graph, transport, undefined).run(signal));
+      results.push(await runLiveLoop(order, graph, transport, signal));
     } finally {
       await transport.close();
     }

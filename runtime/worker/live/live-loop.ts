@@ -26,10 +26,20 @@ export interface LivePartition {
 
 /** Where state and position are kept; without one, a run starts where `offsetReset` says. */
 export interface Checkpoints {
-  /** Restores a partition; false if nothing is stored. */
-  restore(partition: LivePartition, signal: AbortSignal): Promise<boolean>;
-  /** Called at a batch boundary, when it is due; commits as soon as the outputs are acknowledged. */
-  take(partitions: readonly LivePartition[], signal: AbortSignal): Promise<void>;
+  /**
+   * Restores a partition. Where nothing is stored it begins at `start`, and that beginning is
+   * committed before anything is sent.
+   */
+  restore(
+    partition: LivePartition,
+    start: () => Promise<number>,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /**
+   * Called at a batch boundary, when it is due: copies the state and returns; commits as soon as
+   * the outputs are acknowledged. @throws the failure of an earlier commit.
+   */
+  take(partitions: readonly LivePartition[], signal: AbortSignal): void;
   /** The last commit of a run that ends in order. */
   close(partitions: readonly LivePartition[], signal: AbortSignal): Promise<void>;
 }
@@ -99,8 +109,10 @@ export class LiveLoop {
         const live = this.#makePartition(this.#graph.nodes[stream]!, topic, partition, producer);
         this.#partitions.push(live);
         this.#byName.set(`${partition} ${topic}`, live);
-        const isRestored = (await this.#checkpoints?.restore(live, signal)) ?? false;
-        if (!isRestored) live.task.nextOffset = await this.#startOffset(topic, partition, signal);
+        const start = async (): Promise<number> =>
+          await this.#startOffset(topic, partition, signal);
+        if (this.#checkpoints === undefined) live.task.nextOffset = await start();
+        else await this.#checkpoints.restore(live, start, signal);
         live.position = live.task.nextOffset;
       }
     }
@@ -122,28 +134,23 @@ export class LiveLoop {
       heartbeat: this.#row.heartbeat,
       onDeadLetter: (letter) => this.#deadLetters.add(stream, letter),
       onRow: this.#rowProbe(stream),
-      sink:
-        (own): OutputSink =>
-        (node, rows) => {
-          this.#row.add("outputs", rows.count);
-          const published = this.#order.outputs.find((output) => output.node === node.index);
-          if (published === undefined) return;
-          let output = outputs.get(node.index);
-          if (output === undefined) {
-            const target = { node, topic: published.topic, partition, keys: own.keys };
-            output = new OutputPartition(
-              { ...target, batchBytesMax: this.#order.pace.batchBytesMax },
-              this.#transport,
-              producer,
-            );
-            outputs.set(node.index, output);
-            live.outputs.push(output);
-          }
-          output.add(rows, this.#sendSignal);
-        },
+      sink: (): OutputSink => (node, rows) => {
+        this.#row.add("outputs", rows.count);
+        outputs.get(node.index)?.add(rows, this.#sendSignal);
+      },
     });
-    const live = { topic, task, outputs: [] as OutputPartition[], position: 0 };
-    return live;
+    for (const { node, topic: output } of this.#order.outputs) {
+      if (rootOf(this.#graph, node) !== stream.index) continue;
+      const target = {
+        node: this.#graph.nodes[node]!,
+        topic: output,
+        partition,
+        keys: task.keys,
+        batchBytesMax: this.#order.pace.batchBytesMax,
+      };
+      outputs.set(node, new OutputPartition(target, this.#transport, producer));
+    }
+    return { topic, task, outputs: [...outputs.values()], position: 0 };
   }
 
   /** Sends go on while the loop drains: they have their own signal. */
@@ -247,7 +254,7 @@ export class LiveLoop {
     const due = started - this.#checkpointedMs >= this.#order.pace.checkpointMs;
     if (this.#checkpoints !== undefined && due) {
       this.#checkpointedMs = started;
-      await this.#checkpoints.take(this.#partitions, signal);
+      this.#checkpoints.take(this.#partitions, signal);
       this.#row.add("checkpoints", 1);
       this.#row.set("checkpointMs", performance.now() - started);
     }
@@ -265,6 +272,16 @@ export class LiveLoop {
       for (const output of outputs) await output.idle();
     }
     await this.#checkpoints?.close(this.#partitions, this.#sendSignal);
+  }
+}
+
+/** The stream that a node hangs on; live nodes hang on one. */
+function rootOf(graph: Graph, node: number): number {
+  let at = node;
+  for (;;) {
+    const input = graph.nodes[at]?.inputs[0];
+    if (input === undefined) return at;
+    at = input.from;
   }
 }
 

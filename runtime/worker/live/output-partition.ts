@@ -45,6 +45,7 @@ export class OutputPartition {
   #writer: RecordBatchWriter;
   #sequence = 0;
   #inFlight = 0;
+  #lastSend: Promise<void> = Promise.resolve();
   #failure: Error | undefined;
   #room: PromiseWithResolvers<void> | undefined;
   /** Identities that were found in the partition beyond the checkpoint (E2). */
@@ -99,7 +100,7 @@ export class OutputPartition {
     this.#writer = this.#free.pop() ?? new RecordBatchWriter(this.target.batchBytesMax);
     this.#inFlight += 1;
     this.sent += count;
-    void this.#send(writer, batch, count, signal);
+    this.#lastSend = this.#send(writer, batch, count, signal);
   }
 
   /** Resolves when fewer than `batchesInFlightMax` batches are on their way. @throws their failure. */
@@ -108,10 +109,27 @@ export class OutputPartition {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
+  /**
+   * The end of the partition after everything sealed so far: resolves when that is acknowledged.
+   * @throws the failure of a batch.
+   */
+  async barrier(): Promise<number> {
+    await this.#lastSend;
+    if (this.#failure !== undefined) throw this.#failure;
+    return Math.max(0, this.ackedEnd);
+  }
+
   /** Resolves when everything sent is acknowledged. @throws the failure of a batch. */
   async idle(): Promise<void> {
     while (this.#failure === undefined && this.#inFlight > 0) await this.#wait();
     if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Begins at the partition's end: what is there is not ours. */
+  async begin(signal: AbortSignal): Promise<void> {
+    const { topic, partition } = this.target;
+    const [ends] = await this.#transport.endsOf(topic, [partition], signal);
+    this.ackedEnd = ends?.end ?? 0;
   }
 
   /**

@@ -46,6 +46,11 @@ export class Chain {
     this.isEven = this.#coarse.length === 0;
   }
 
+  /** Intervals that have begun, by node and slot: part of a checkpoint. */
+  get pending(): readonly Float64Array[] {
+    return this.#coarse;
+  }
+
   /** K1. */
   step(slot: number, close: number): void {
     for (const { call, awaited, isHere, pending } of this.#links) {

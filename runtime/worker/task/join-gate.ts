@@ -55,6 +55,19 @@ export class JoinGate {
     };
   }
 
+  /** What a checkpoint keeps beside the stores. */
+  get waiting(): {
+    readonly pending: readonly (readonly PendingRows[])[];
+    readonly decided: Float64Array;
+    readonly stores: readonly ColumnStore[];
+  } {
+    return {
+      pending: this.#pending,
+      decided: this.#decided,
+      stores: this.#inputs.map(({ store }) => store),
+    };
+  }
+
   /** All inputs of all keys have come to `time`: runs the node for what that decides. */
   advance(time: number): void {
     for (let slot = 0; slot < this.#slots; slot += 1) this.advanceSlot(slot, time);

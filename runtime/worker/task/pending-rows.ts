@@ -11,7 +11,8 @@ const firstCapacity = 8;
  *   rows  Float64[capacity][width]   close time, then ts and the fields
  */
 export class PendingRows {
-  readonly #width: number;
+  /** Close, ts and fields. */
+  readonly width: number;
   readonly #limit: number;
   #rows: Float64Array;
   #capacity = firstCapacity;
@@ -20,9 +21,9 @@ export class PendingRows {
 
   /** `columns` = ts and fields. */
   constructor(columns: number, limit: number = pendingBarsMax) {
-    this.#width = columns + 1;
+    this.width = columns + 1;
     this.#limit = limit;
-    this.#rows = new Float64Array(this.#capacity * this.#width);
+    this.#rows = new Float64Array(this.#capacity * this.width);
   }
 
   get count(): number {
@@ -31,7 +32,7 @@ export class PendingRows {
 
   /** Close time of the oldest; Infinity if there is none. */
   get headClose(): number {
-    return this.#count === 0 ? Number.POSITIVE_INFINITY : this.#rows[this.#head * this.#width]!;
+    return this.#count === 0 ? Number.POSITIVE_INFINITY : this.#rows[this.#head * this.width]!;
   }
 
   /**
@@ -45,27 +46,38 @@ export class PendingRows {
     let place = this.#count;
     while (place > 0 && this.#rows[this.#index(place - 1)]! > close) {
       const from = this.#index(place - 1);
-      this.#rows.copyWithin(this.#index(place), from, from + this.#width);
+      this.#rows.copyWithin(this.#index(place), from, from + this.width);
       place -= 1;
     }
     const to = this.#index(place);
     this.#rows[to] = close;
-    for (let i = 1; i < this.#width; i += 1) this.#rows[to + i] = values[at + (i - 1) * stride]!;
+    for (let i = 1; i < this.width; i += 1) this.#rows[to + i] = values[at + (i - 1) * stride]!;
     this.#count += 1;
   }
 
   /** Moves the oldest to `values` at `at`, columns `stride` apart. */
   shift(values: Float64Array, at: number, stride: number): void {
-    const from = this.#head * this.#width;
-    for (let i = 1; i < this.#width; i += 1) {
+    const from = this.#head * this.width;
+    for (let i = 1; i < this.width; i += 1) {
       values[at + (i - 1) * stride] = this.#rows[from + i]!;
     }
     this.#head = (this.#head + 1) % this.#capacity;
     this.#count -= 1;
   }
 
+  /** Calls `read` with each row's place, oldest first: close, ts and fields side by side. */
+  each(read: (rows: Float64Array, at: number, width: number) => void): void {
+    for (let i = 0; i < this.#count; i += 1) read(this.#rows, this.#index(i), this.width);
+  }
+
+  /** Forgets all rows. */
+  clear(): void {
+    this.#head = 0;
+    this.#count = 0;
+  }
+
   #index(place: number): number {
-    return ((this.#head + place) % this.#capacity) * this.#width;
+    return ((this.#head + place) % this.#capacity) * this.width;
   }
 
   #grow(): void {
@@ -76,10 +88,10 @@ export class PendingRows {
       );
     }
     const capacity = Math.min(this.#capacity * 2, this.#limit);
-    const rows = new Float64Array(capacity * this.#width);
+    const rows = new Float64Array(capacity * this.width);
     for (let i = 0; i < this.#count; i += 1) {
       const from = this.#index(i);
-      rows.set(this.#rows.subarray(from, from + this.#width), i * this.#width);
+      rows.set(this.#rows.subarray(from, from + this.width), i * this.width);
     }
     this.#rows = rows;
     this.#capacity = capacity;

@@ -117,6 +117,11 @@ export class StreamLoop {
     this.#chain.closeThrough(slot, time);
   }
 
+  /** Floats by slot that a checkpoint keeps beside the rows. */
+  get floats(): readonly Float64Array[] {
+    return [this.lastSeq, ...this.#chain.pending];
+  }
+
   /** True if `closeThrough` may have something to do. */
   get hasCoarser(): boolean {
     return !this.#chain.isEven;

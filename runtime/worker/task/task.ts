@@ -2,6 +2,7 @@ import { assert } from "../../core/assert.ts";
 import { waitingNodes } from "../../graph/components.ts";
 import { type Graph, type GraphNode } from "../../graph/graph.ts";
 import { ColumnStore } from "../../window/column-store.ts";
+import { type CheckpointPart, FloatsPart, PendingPart, StorePart } from "../checkpoint/parts.ts";
 import { type ChainedCall } from "./chain.ts";
 import { JoinGate } from "./join-gate.ts";
 import { NodeCall } from "./node-call.ts";
@@ -52,12 +53,14 @@ export class Task {
   readonly #places: readonly Place[];
   readonly #streams: ReadonlyMap<number, StreamPlace>;
   readonly #gates: readonly JoinGate[];
+  readonly #calls: readonly { readonly call: NodeCall; readonly slots: number }[];
 
   constructor(options: TaskOptions) {
     const built = new TaskBuilder(options).build();
     this.#places = built.places;
     this.#streams = built.streams;
     this.#gates = built.gates;
+    this.#calls = built.calls;
   }
 
   /** Slot of `key` in stream `node`; -1 if this task does not own it. */
@@ -96,6 +99,26 @@ export class Task {
     for (const { output } of this.#places) output.flush();
   }
 
+  /** All state of this task, in a fixed order: what a checkpoint saves and brings back. */
+  parts(): readonly CheckpointPart[] {
+    const parts: CheckpointPart[] = this.#places.map(({ output }) => new StorePart(output.store));
+    for (const { loop } of this.#streams.values()) {
+      parts.push(...loop.floats.map((floats) => FloatsPart.ofArray(floats)));
+    }
+    for (const { call, slots } of this.#calls) {
+      if (call.node.stateFloats === 0) continue;
+      const read = (slot: number): Float64Array | undefined => call.states[slot];
+      const open = (slot: number): Float64Array => call.stateOf(slot);
+      parts.push(new FloatsPart(slots, call.node.stateFloats, read, open));
+    }
+    for (const gate of this.#gates) {
+      const { decided, pending, stores } = gate.waiting;
+      parts.push(...stores.map((store) => new StorePart(store)), FloatsPart.ofArray(decided));
+      parts.push(...pending.map((rows) => new PendingPart(rows)));
+    }
+    return parts;
+  }
+
   /** Counts by stream and by node, for reports. */
   counts(): {
     readonly streams: readonly { readonly node: number; readonly counts: StreamCounts }[];
@@ -127,6 +150,7 @@ class TaskBuilder {
   readonly #places: Place[] = [];
   readonly #byNode = new Map<number, Place>();
   readonly #gates: JoinGate[] = [];
+  readonly #calls: { readonly call: NodeCall; readonly slots: number }[] = [];
   readonly #chained = new Map<number, ChainedCall[]>();
   readonly #chainOf = new Map<number, number>();
   readonly #isGated: ReadonlySet<number>;
@@ -140,6 +164,7 @@ class TaskBuilder {
     readonly places: readonly Place[];
     readonly streams: ReadonlyMap<number, StreamPlace>;
     readonly gates: readonly JoinGate[];
+    readonly calls: readonly { readonly call: NodeCall; readonly slots: number }[];
   } {
     for (const node of this.#options.graph.nodes) {
       if (node.kind === "stream") this.#addStream(node);
@@ -150,7 +175,7 @@ class TaskBuilder {
     for (const place of this.#places) {
       if (place.node.kind === "stream") streams.set(place.node.index, this.#streamPlace(place));
     }
-    return { places: this.#places, streams, gates: this.#gates };
+    return { places: this.#places, streams, gates: this.#gates, calls: this.#calls };
   }
 
   #addStream(node: GraphNode): void {
@@ -223,10 +248,12 @@ class TaskBuilder {
     place: Place,
     upstreams: readonly { readonly node: GraphNode; readonly store: ColumnStore }[],
   ): NodeCall {
-    return new NodeCall(place.node, upstreams, place.output, {
+    const call = new NodeCall(place.node, upstreams, place.output, {
       isPoisoning: this.#options.isPoisoning,
       keyOf: place.keyOf,
     });
+    this.#calls.push({ call, slots: place.slots });
+    return call;
   }
 
   #place(node: GraphNode, keys: readonly string[], sink: OutputSink | undefined): Place {

@@ -1,0 +1,195 @@
+import { type Restored, type StateStore } from "../../contract/state-store.ts";
+import { systemClock } from "../../core/clock.ts";
+import { hasCode, QmtlError } from "../../core/errors.ts";
+import { ByteReader, ByteWriter } from "./bytes.ts";
+import { type CheckpointPart } from "./parts.ts";
+
+/** Version of meta's form. */
+const format = 1;
+/** Bytes of one piece of a staged base. */
+const pieceBytesMax = 1 << 20;
+/** A log below this is never rewritten into a base, however small the base. */
+const logBytesMin = 1 << 20;
+const retryMsFirst = 50;
+const retryMsMax = 2_000;
+
+/** What a checkpoint says beside the state. */
+export interface Position {
+  /** Next offset by input topic, or whatever a replay counts by. */
+  readonly offsets: Readonly<Record<string, number>>;
+  /** Acknowledged end by output topic. */
+  readonly ends: Readonly<Record<string, number>>;
+  /** Further plain data that moves with the state. */
+  readonly extra?: unknown;
+}
+
+interface Meta extends Position {
+  readonly format: number;
+  readonly epoch: number;
+  readonly plan: string;
+}
+
+/** A state that was copied at a batch boundary and waits to be committed. */
+export interface Snapshot {
+  readonly delta: Uint8Array;
+  /** A base in place of the log, cut into pieces. */
+  readonly base: readonly Uint8Array[];
+}
+
+/**
+ * The checkpoints of one task (DESIGN §7: state and position move together).
+ *
+ *   Q1  `snapshot` copies what changed; the task goes on while the copy is committed.
+ *   Q2  Commits are made one after the other, in the order of their snapshots; the same commit is
+ *       repeated until its outcome is known.
+ *   Q3  When the log outgrows the base, the next snapshot is a base, and the log begins anew.
+ */
+export class TaskCheckpoint {
+  readonly #name: string;
+  readonly #store: StateStore;
+  readonly #parts: readonly CheckpointPart[];
+  readonly #plan: string;
+  readonly #writer = new ByteWriter();
+  #epoch = 0;
+  #commit = 0;
+  #baseBytes = 0;
+  #logBytes = 0;
+
+  /** `name` is `deployment/stage/partition`, `plan` the hash of what the state belongs to. */
+  constructor(name: string, store: StateStore, parts: readonly CheckpointPart[], plan: string) {
+    this.#name = name;
+    this.#store = store;
+    this.#parts = parts;
+    this.#plan = plan;
+  }
+
+  /**
+   * Takes ownership and reads the state back; undefined if there is none yet.
+   *
+   * @throws QmtlError CHECKPOINT_PLAN_CHANGED, CHECKPOINT_CORRUPT, STORE_* .
+   */
+  async restore(signal: AbortSignal): Promise<Position | undefined> {
+    const restored = await repeat(
+      async () => await this.#store.acquire(this.#name, signal),
+      signal,
+    );
+    this.#epoch = restored.epoch;
+    this.#commit = restored.commit;
+    if (restored.meta === undefined) return undefined;
+    const meta = this.#metaOf(restored.meta);
+    this.#read(restored);
+    return meta;
+  }
+
+  /** Copies what changed since the last snapshot. O(changed rows). */
+  snapshot(): Snapshot {
+    const isBase = this.#logBytes > Math.max(this.#baseBytes, logBytesMin);
+    if (!isBase) {
+      const delta = this.#write((part) => part.writeDelta(this.#writer));
+      this.#logBytes += delta.length;
+      return { delta, base: [] };
+    }
+    const base = this.#write((part) => part.writeBase(this.#writer));
+    this.#baseBytes = base.length;
+    this.#logBytes = 0;
+    const pieces: Uint8Array[] = [];
+    for (let at = 0; at < base.length; at += pieceBytesMax) {
+      pieces.push(base.subarray(at, at + pieceBytesMax));
+    }
+    return { delta: new Uint8Array(0), base: pieces };
+  }
+
+  /**
+   * Commits a snapshot with the position it belongs to. Calls never overlap.
+   *
+   * @throws QmtlError CHECKPOINT_FENCED if another owner took over, CHECKPOINT_GAP.
+   */
+  async commit(snapshot: Snapshot, position: Position, signal: AbortSignal): Promise<void> {
+    const commit = this.#commit + 1;
+    const epoch = this.#epoch;
+    const meta: Meta = { format, epoch, plan: this.#plan, ...position };
+    for (const [index, bytes] of snapshot.base.entries()) {
+      const piece = { epoch, commit, index, bytes };
+      const staged = await repeat(
+        async () => await this.#store.stageBase(this.#name, piece, signal),
+        signal,
+      );
+      if (staged === "FENCED") throw this.#fenced();
+    }
+    const whole = {
+      epoch,
+      commit,
+      meta: new TextEncoder().encode(JSON.stringify(meta)),
+      delta: snapshot.delta,
+      swapsBase: snapshot.base.length > 0,
+    };
+    const result = await repeat(
+      async () => await this.#store.commit(this.#name, whole, signal),
+      signal,
+    );
+    if (result === "FENCED") throw this.#fenced();
+    if (result === "GAP") {
+      throw new QmtlError(
+        "CHECKPOINT_GAP",
+        `Cannot commit ${commit} of "${this.#name}": the store has lost commits before it, wanted ${commit - 1}`,
+      );
+    }
+    // OK, or DUP: an earlier try of this very commit went through.
+    this.#commit = commit;
+  }
+
+  /** Forgets the task: nothing of it is restored any more. */
+  async drop(signal: AbortSignal): Promise<void> {
+    await repeat(async () => await this.#store.drop(this.#name, signal), signal);
+  }
+
+  #write(write: (part: CheckpointPart) => void): Uint8Array {
+    this.#writer.reset();
+    for (const part of this.#parts) write(part);
+    return this.#writer.finish();
+  }
+
+  #metaOf(bytes: Uint8Array): Meta {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by `commit`; form and plan are checked
+    const meta = JSON.parse(new TextDecoder().decode(bytes)) as Meta;
+    if (meta.format === format && meta.plan === this.#plan) return meta;
+    throw new QmtlError(
+      "CHECKPOINT_PLAN_CHANGED",
+      `Cannot go on with "${this.#name}": its state is of plan ${meta.plan} (form ${meta.format}), wanted ${this.#plan} (form ${format}); use another deployment name or drop the old one`,
+      { found: meta.plan, wanted: this.#plan },
+    );
+  }
+
+  #read({ base, log }: Restored): void {
+    this.#baseBytes = base.reduce((sum, piece) => sum + piece.length, 0);
+    this.#logBytes = log.reduce((sum, piece) => sum + piece.length, 0);
+    const pieces = [...(base.length === 0 ? [] : [Buffer.concat(base)]), ...log];
+    for (const piece of pieces) {
+      if (piece.length === 0) continue;
+      const reader = new ByteReader(piece);
+      for (const part of this.#parts) part.read(reader);
+    }
+  }
+
+  #fenced(): QmtlError {
+    return new QmtlError(
+      "CHECKPOINT_FENCED",
+      `Cannot commit "${this.#name}": another owner took over (epoch above ${this.#epoch}), this one stops`,
+      { task: this.#name, epoch: this.#epoch },
+    );
+  }
+}
+
+/** Repeats what is safe to repeat while the store can't be reached, with growing pauses. */
+async function repeat<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  let pauseMs = retryMsFirst;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!hasCode(error, "STORE_UNAVAILABLE")) throw error;
+      await systemClock.sleep(pauseMs, signal);
+      pauseMs = Math.min(retryMsMax, pauseMs * 2);
+    }
+  }
+}
