@@ -13,6 +13,8 @@ import { type Cluster } from "./cluster.ts";
 import { FetchLane, type LaneAnswer } from "./fetch-lane.ts";
 import { endsOf } from "./offsets.ts";
 
+/** A broker with nothing new answers after this long: a seek waits behind it at most so long. */
+const serverWaitMsMax = 500;
 /** Rest of a lane whose broker had no answer for a partition, ms. */
 const refusedRestMs = 100;
 
@@ -50,11 +52,12 @@ export class Fetcher {
       signal.throwIfAborted();
       this.#isWoken = false;
       await this.#knowTopics(positions, signal);
-      const lanes = this.#ask(positions, limits);
-      const found = this.#collect(positions, lanes);
+      const found = this.#collect(positions);
       if (found.fetched.length > 0) return found.fetched;
       if (found.failure !== undefined) throw found.failure;
       if (found.outOfRange !== undefined) await this.#checkRange(found.outOfRange, signal);
+      // Only now, so that a lane whose answer was empty or overtaken is asked again at once.
+      const lanes = this.#ask(positions, limits);
       this.#throwFailure(lanes);
       const leftMs = endMs - performance.now();
       if (leftMs <= 0) return [];
@@ -88,10 +91,13 @@ export class Fetcher {
       lane.ask({
         positions: asked,
         isCommittedOnly: this.#config.isolation === "committed",
-        waitMsMax: Math.max(0, Math.ceil(limits.waitMsMax)),
+        waitMsMax: Math.max(0, Math.min(serverWaitMsMax, Math.ceil(limits.waitMsMax))),
         bytesMax,
         partitionBytesMax: Math.min(limits.partitionBytesMax, bytesMax),
       });
+    }
+    for (const [channel, lane] of this.#lanes) {
+      if (lane.isIdle && !byLane.has(lane)) this.#lanes.delete(channel);
     }
     return new Set(byLane.keys());
   }
@@ -122,16 +128,14 @@ export class Fetcher {
   }
 
   /** Takes the answers that are there. */
-  #collect(positions: readonly FetchPosition[], lanes: ReadonlySet<FetchLane>): Collected {
+  #collect(positions: readonly FetchPosition[]): Collected {
     const collected: Collected = { fetched: [], outOfRange: undefined, failure: undefined };
-    for (const [channel, lane] of this.#lanes) {
+    for (const lane of this.#lanes.values()) {
       const answered = lane.take();
-      if (answered !== undefined) {
-        const isRefused = answered.answer.errorCode !== errorCode.none;
-        lane.rest(isRefused ? refusedRestMs : answered.answer.throttleMs);
-        this.#sort(lane, answered, { wanted: byPartition(positions), collected });
-      }
-      if (lane.isIdle && !lanes.has(lane)) this.#lanes.delete(channel);
+      if (answered === undefined) continue;
+      const isRefused = answered.answer.errorCode !== errorCode.none;
+      lane.rest(isRefused ? refusedRestMs : answered.answer.throttleMs);
+      this.#sort(lane, answered, { wanted: byPartition(positions), collected });
     }
     return collected;
   }

@@ -1,4 +1,4 @@
-import { QmtlError, systemClock } from "../../../runtime/index.ts";
+import { hasCode, QmtlError, systemClock } from "../../../runtime/index.ts";
 import { addressText, type BrokerAddress } from "../wire/address.ts";
 import { type Call, Connection, type WireSettings, withSent } from "../wire/connection.ts";
 import { BackOff } from "./back-off.ts";
@@ -98,7 +98,7 @@ export class Channel {
         return connection;
       } catch (error) {
         connection.destroy(error instanceof QmtlError ? error : tooLong);
-        throw error;
+        throw hasCode(error, "MESSAGE_TOO_LARGE") ? this.#noKafka(error) : error;
       } finally {
         stop.signal.removeEventListener("abort", end);
       }
@@ -106,6 +106,17 @@ export class Channel {
       clearTimeout(timer);
       this.#closing.signal.removeEventListener("abort", onClose);
     }
+  }
+
+  /** The first answer was gibberish: an alert of TLS reads as a length of 350 MB. */
+  #noKafka(error: QmtlError): QmtlError {
+    const broker = addressText(this.address);
+    return new QmtlError(
+      "TRANSPORT_REJECTED",
+      `Cannot talk to the broker ${broker}: its answer is no Kafka message, wanted one (does the port need tls=true?)`,
+      { broker },
+      error,
+    );
   }
 
   #unavailable(found: string): QmtlError {

@@ -281,6 +281,31 @@ describeWithServers(["kafka"], "kafka: as a transport", (started) => {
     });
   });
 
+  test("a seek is answered at once, although the request before it still waits", async () => {
+    await withTopic(2, async (transport, topic) => {
+      for (const partition of [0, 1]) {
+        await transport.produce(topic, partition, batchOf(numbers(0, 3)), signal());
+      }
+      const at = async (partition: number, offset: number, waitMsMax: number): Promise<unknown> => {
+        const limits = { ...patient, waitMsMax };
+        const stop = AbortSignal.timeout(30_000);
+        const [fetched] = await transport.fetch([{ topic, partition, offset }], limits, stop);
+        return fetched === undefined ? undefined : recordsIn(fetched).map(({ value }) => value);
+      };
+      const before = performance.now();
+      expect(await at(0, 3, 10)).toBeUndefined();
+      expect(await at(0, 0, 20_000)).toEqual(numbers(0, 3));
+      const stop = new AbortController();
+      const waiting = failureOf(
+        transport.fetch([{ topic, partition: 1, offset: 3 }], patient, stop.signal),
+      );
+      stop.abort(new Error("enough"));
+      await waiting;
+      expect(await at(1, 1, 20_000)).toEqual(numbers(0, 3));
+      expect(performance.now() - before).toBeLessThan(5_000);
+    });
+  });
+
   test("records that were deleted are OFFSET_OUT_OF_RANGE with the new start", async () => {
     await withTopic(1, async (transport, topic) => {
       await transport.produce(topic, 0, batchOf(numbers(0, 10)), signal());
