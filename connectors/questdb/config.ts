@@ -34,7 +34,7 @@ export const questdbConfig = z.strictObject({
     .min(65_536)
     .max(2 ** 28)
     .default(2 ** 23)
-    .describe("Bytes of one request; the store holds three buffers of them"),
+    .describe("Bytes of one request; a connection holds two buffers of them"),
   batchMsMax: z.coerce
     .number()
     .int()

@@ -1,5 +1,5 @@
 /** `questdb://HOST:PORT`, history in QuestDB: rows any tool can query, many writers. */
-export { openHistory } from "./history.ts";
+export { type DeadLetter, openHistory } from "./history.ts";
 export {
   type QuestdbLoader,
   type QuestdbRecorder,

@@ -54,11 +54,12 @@ export class Connection {
   readonly clock: Clock = systemClock;
   readonly http: HttpClient;
   readonly sender: RowSender;
-  /** Tables that are there and as we want them. */
-  readonly #tables = new Set<string>();
+  /** Tables that are there, and those that are as we want them. */
+  readonly #found = new Set<string>();
+  readonly #checked = new Set<string>();
+  readonly #readers = new Set<PgConnection>();
   readonly #idleReaders: PgConnection[] = [];
   #pgPort: number | undefined;
-  #isClosed = false;
 
   constructor(config: QuestdbConfig) {
     this.config = config;
@@ -73,20 +74,21 @@ export class Connection {
    * @throws QmtlError STORE_REJECTED if it is there and differs.
    */
   async makeTable(spec: TableSpec, signal: AbortSignal): Promise<void> {
-    if (this.#tables.has(spec.name)) return;
+    if (this.#checked.has(spec.name)) return;
     await this.http.query(createText(spec), signal);
     await this.#checkTable(spec, signal);
-    this.#tables.add(spec.name);
+    this.#checked.add(spec.name);
+    this.#found.add(spec.name);
   }
 
   /** True if the table is there: a reader makes none. */
   async hasTable(name: string, signal: AbortSignal): Promise<boolean> {
-    if (this.#tables.has(name)) return true;
+    if (this.#found.has(name)) return true;
     const rows = await this.http.query(
       `SELECT table_name FROM tables() WHERE table_name = '${name}'`,
       signal,
     );
-    if (rows.length > 0) this.#tables.add(name);
+    if (rows.length > 0) this.#found.add(name);
     return rows.length > 0;
   }
 
@@ -125,29 +127,44 @@ export class Connection {
     });
   }
 
-  /** Ends what is under way. */
+  /** Ends what is under way with STORE_CLOSED. */
   close(): void {
-    this.#isClosed = true;
-    this.sender.close(
-      new QmtlError("STORE_CLOSED", "Cannot write rows: the store is closed, wanted it open"),
+    const reason = new QmtlError(
+      "STORE_CLOSED",
+      "Cannot use the store: it was closed, wanted it open",
     );
-    for (const reader of this.#idleReaders.splice(0)) reader.close();
+    this.sender.close(reason);
+    this.http.close(reason);
+    for (const reader of this.#readers) reader.close();
   }
 
   async #reader(signal: AbortSignal): Promise<PgConnection> {
     for (let idle = this.#idleReaders.pop(); idle !== undefined; idle = this.#idleReaders.pop()) {
       if (idle.isOpen) return idle;
+      this.#readers.delete(idle);
     }
     const { host, user, password, requestMsMax } = this.config;
     const port = (this.#pgPort ??= await this.#askPgPort(signal));
     const login = user === undefined ? pgDefaults : { user, password: password ?? "" };
-    return await PgConnection.open({ host, port, ...login, silenceMsMax: requestMsMax }, signal);
+    // A socket wants an IPv6 address without the brackets of a URL.
+    const address = {
+      host: host.replaceAll(/[[\]]/g, ""),
+      port,
+      ...login,
+      silenceMsMax: requestMsMax,
+    };
+    const reader = await PgConnection.open(address, signal);
+    this.#readers.add(reader);
+    return reader;
   }
 
   #keep(reader: PgConnection): void {
-    const isKept = reader.isOpen && !this.#isClosed && this.#idleReaders.length < idleReadersMax;
-    if (isKept) this.#idleReaders.push(reader);
-    else reader.close();
+    if (reader.isOpen && this.#idleReaders.length < idleReadersMax) {
+      this.#idleReaders.push(reader);
+      return;
+    }
+    reader.close();
+    this.#readers.delete(reader);
   }
 
   async #askPgPort(signal: AbortSignal): Promise<number> {

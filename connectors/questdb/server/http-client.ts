@@ -34,6 +34,11 @@ const errorAnswer = z.object({
 /** Refusals of a query that pass by themselves: somebody else changes the same table. */
 const passing = /busy|schema has changed|out of date|could not lock|timeout|table is being/i;
 
+/** True if the server may accept the same query a little later. */
+export function isPassing(reason: string): boolean {
+  return passing.test(reason);
+}
+
 /**
  * SQL and lines over HTTP. Every request may be sent again: a write carries its identity (DEDUP),
  * a statement says `IF NOT EXISTS` or sets what it found.
@@ -46,6 +51,7 @@ export class HttpClient {
   readonly #parts: ClientParts;
   readonly #base: string;
   readonly #headers: Readonly<Record<string, string>>;
+  readonly #closing = new AbortController();
 
   constructor(parts: ClientParts) {
     const { host, port, user, password } = parts.config;
@@ -87,6 +93,11 @@ export class HttpClient {
     });
   }
 
+  /** Ends what is under way, and all that is asked later, with `reason`. */
+  close(reason: Error): void {
+    this.#closing.abort(reason);
+  }
+
   /** Runs `attempt` until it does not fail with STORE_UNAVAILABLE (C1). */
   async retried<T>(action: string, signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
     const { clock, config, chance } = this.#parts;
@@ -97,6 +108,7 @@ export class HttpClient {
         return await attempt();
       } catch (error) {
         if (signal.aborted) throw reasonOf(signal);
+        if (this.#closing.signal.aborted) throw reasonOf(this.#closing.signal);
         if (!hasCode(error, "STORE_UNAVAILABLE")) throw error;
         if (clock.now() >= endMs) {
           const text = `${error.message} (tried ${tries} times in ${config.retryMsMax} ms)`;
@@ -138,7 +150,7 @@ export class HttpClient {
       const reason = told?.error ?? told?.message ?? answer.text.slice(0, 500);
       const fault = this.#faultOfStatus(answer.status, "query", reason);
       if (fault !== undefined) throw fault;
-      if (passing.test(reason)) throw this.unavailable("query", `said "${reason}"`);
+      if (isPassing(reason)) throw this.unavailable("query", `said "${reason}"`);
       const text = `Cannot run "${sql.slice(0, 200)}": QuestDB said "${reason}", wanted it accepted`;
       throw new QmtlError("STORE_REJECTED", text, { reason });
     });
@@ -165,12 +177,12 @@ export class HttpClient {
     signal: AbortSignal,
   ): Promise<{ readonly status: number; readonly text: string }> {
     const ending = new AbortController();
-    const stop = (): void => ending.abort(reasonOf(signal));
-    const silent = new Error(`no answer for ${silenceMsMax} ms`);
-    const timer = Number.isFinite(silenceMsMax)
-      ? setTimeout(() => ending.abort(silent), silenceMsMax)
-      : undefined;
-    signal.addEventListener("abort", stop, { once: true });
+    const stop = (): void => ending.abort();
+    const silent = `no answer for ${silenceMsMax} ms`;
+    const timer = Number.isFinite(silenceMsMax) ? setTimeout(stop, silenceMsMax) : undefined;
+    const stops = [signal, this.#closing.signal];
+    for (const one of stops) one.addEventListener("abort", stop, { once: true });
+    if (this.#closing.signal.aborted) stop();
     try {
       const response = await fetch(`${this.#base}${path}`, {
         ...init,
@@ -180,11 +192,11 @@ export class HttpClient {
       return { status: response.status, text: await response.text() };
     } catch (error) {
       if (signal.aborted) throw reasonOf(signal);
-      const found = ending.signal.aborted ? silent.message : errorText(error);
+      const found = ending.signal.aborted ? silent : errorText(error);
       throw this.unavailable("reach the store", `gave "${found}"`, error);
     } finally {
       clearTimeout(timer);
-      signal.removeEventListener("abort", stop);
+      for (const one of stops) one.removeEventListener("abort", stop);
     }
   }
 }

@@ -1,5 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { type ColumnBatch, errorText, QmtlError, reasonOf } from "../../../runtime/index.ts";
+import { isPassing } from "./http-client.ts";
 import { DataRows, type PgKind } from "./pg-rows.ts";
 
 /** Where rows are read from. */
@@ -185,9 +186,10 @@ export class PgConnection {
 
   #rejected(reason: string): QmtlError {
     const { host, port, user } = this.#address;
-    const isLogin = /password|username|authentication/i.test(reason);
+    const isLogin = this.#task?.rows === undefined && /password|user/i.test(reason);
+    const code = isPassing(reason) ? "STORE_UNAVAILABLE" : "STORE_REJECTED";
     return new QmtlError(
-      isLogin ? "CONFIG_INVALID" : "STORE_REJECTED",
+      isLogin ? "CONFIG_INVALID" : code,
       `Cannot read rows: QuestDB at ${host}:${port} (PostgreSQL port) said "${reason}" to the user "${user}", wanted rows`,
       { reason },
     );

@@ -63,8 +63,7 @@ export class RowSender {
   readonly #limits: Limits;
   readonly #queue: Job[] = [];
   readonly #free: IlpEncoder[] = [];
-  readonly #ending = new AbortController();
-  #inFlight = 0;
+  readonly #underWay = new Set<LineRequest>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(client: HttpClient, limits: Limits) {
@@ -104,7 +103,10 @@ export class RowSender {
     for (let row = job.rows.count; row < rows.count; row += 1) {
       refuse(job, row, `ts is ${rows.ts[row]}, wanted at most ${lastMs} (the year 9999)`);
     }
-    const stop = (): void => settle(reasonOf(signal));
+    const stop = (): void => {
+      settle(reasonOf(signal));
+      for (const request of this.#underWay) request.stopIfUnwanted();
+    };
     signal.addEventListener("abort", stop, { once: true });
     if (job.rows.count === 0) settle();
     else this.#queue.push(job);
@@ -120,8 +122,11 @@ export class RowSender {
   /** Fails what is under way with `reason`; safe to call twice. */
   close(reason: Error): void {
     clearTimeout(this.#timer);
-    this.#ending.abort(reason);
     for (const job of this.#queue.splice(0)) job.settle(reason);
+    for (const request of this.#underWay) {
+      for (const { job } of request.parts) job.settle(reason);
+      request.stopIfUnwanted();
+    }
   }
 
   /** Begins a request now if one is full, else when its rows are old enough. */
@@ -144,15 +149,14 @@ export class RowSender {
   #pump(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    while (this.#inFlight < inFlightMax && this.#queue.length > 0) {
+    while (this.#underWay.size < inFlightMax && this.#queue.length > 0) {
       const { batchBytesMax } = this.#limits;
       const encoder =
         this.#free.pop() ?? new IlpEncoder({ bytesMax: batchBytesMax, timeUnit: "us" });
       encoder.reset();
       const parts = this.#fill(encoder);
-      this.#inFlight += 1;
       // `#flush` never rejects: what goes wrong is told to the callers.
-      void this.#flush(encoder, parts);
+      void this.#flush(new LineRequest(encoder, parts));
     }
   }
 
@@ -185,27 +189,52 @@ export class RowSender {
     return parts;
   }
 
-  async #flush(encoder: IlpEncoder, parts: readonly Part[]): Promise<void> {
+  async #flush(request: LineRequest): Promise<void> {
+    this.#underWay.add(request);
     let fault: unknown;
     try {
-      await this.#deliver(encoder, parts);
+      await request.deliver(this.#client);
     } catch (error) {
       fault = error;
     }
-    for (const { job } of parts) {
+    for (const { job } of request.parts) {
       job.pending -= 1;
       if (fault !== undefined) job.settle(fault);
       else if (job.pending === 0 && job.next === job.rows.count) job.settle();
     }
-    this.#inFlight -= 1;
-    this.#free.push(encoder);
+    this.#underWay.delete(request);
+    this.#free.push(request.encoder);
     if (this.#queue.length > 0) this.#pump();
   }
+}
 
-  /** Sends what `encoder` holds, which are the lines of `parts`; a refusal is cut down (S2). */
-  async #deliver(encoder: IlpEncoder, parts: readonly Part[]): Promise<void> {
+/** One request under way, and what becomes of it when the server refuses it. */
+class LineRequest {
+  readonly encoder: IlpEncoder;
+  readonly parts: readonly Part[];
+  readonly #ending = new AbortController();
+
+  /** `encoder` holds the lines of `parts`. */
+  constructor(encoder: IlpEncoder, parts: readonly Part[]) {
+    this.encoder = encoder;
+    this.parts = parts;
+  }
+
+  /** Ends it if nobody waits for any of its rows any more. */
+  stopIfUnwanted(): void {
+    if (this.parts.every(({ job }) => job.isSettled)) this.#ending.abort();
+  }
+
+  /** Resolves once each row is taken or refused. */
+  async deliver(client: HttpClient): Promise<void> {
+    await this.#send(client, this.parts);
+  }
+
+  /** Sends the lines of `parts`, which the encoder holds; a refusal is cut down (S2). */
+  async #send(client: HttpClient, parts: readonly Part[]): Promise<void> {
+    const { encoder } = this;
     if (encoder.rows === 0) return;
-    const refusal = await this.#client.write(encoder.written(), this.#ending.signal);
+    const refusal = await client.write(encoder.written(), this.#ending.signal);
     if (refusal === undefined) return;
     const lines = linesOf(parts);
     const [only] = lines;
@@ -221,7 +250,7 @@ export class RowSender {
       const some = joined(lines.slice(cuts[i - 1], cuts[i]).filter(({ job }) => !job.isSettled));
       encoder.reset();
       for (const part of some) encodeRows(encoder, part);
-      await this.#deliver(encoder, some);
+      await this.#send(client, some);
     }
   }
 }
