@@ -106,14 +106,16 @@ async function runThread(
   return counts;
 }
 
-/** Splits an order for `components` into one per thread, each with its own ranges. */
+/** One order per share of the components, each with its own ranges and task `name/share`. */
 export function ordersFor(
-  base: Omit<ReplayOrder, "components" | "ranges">,
-  deals: readonly (readonly Component[])[],
+  base: Omit<ReplayOrder, "components" | "ranges" | "task">,
+  name: string,
+  shares: readonly (readonly Component[])[],
   rangeOf: (root: Root) => ReplayOrder["ranges"][number],
 ): readonly ReplayOrder[] {
-  return deals.map((components) => ({
+  return shares.map((components, share) => ({
     ...base,
+    task: `${name}/${share}`,
     components,
     ranges: components.flatMap(({ roots }) => roots.map(rangeOf)),
   }));

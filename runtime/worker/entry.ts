@@ -10,6 +10,7 @@ import { type LiveOrder } from "./live/live-order.ts";
 import { runLiveLoop } from "./live/run-live-loop.ts";
 import { type Order, type ReplayOrder, type Report } from "./protocol.ts";
 import { runReplay } from "./replay/replay-run.ts";
+import { openState, replayCheckpoints } from "./replay/replay-state.ts";
 
 /** Batches of outputs on their way to the main thread, at most. */
 const outputsInFlightMax = 8;
@@ -69,29 +70,34 @@ async function replayHere(order: ReplayOrder): Promise<void> {
   const open = await openByRef<OpenHistoryStore>(order.history);
   const options = { mode: "read", isSimulated: order.isSimulated } as const;
   const store = await open(order.history.url, options, stopping.signal);
+  const state = await openState(order.state, stopping.signal);
   try {
-    const run = {
-      ...order,
-      graph,
-      store,
-      onOutputs: (rows: Extract<Report, { kind: "rows" }>["outputs"]) => {
-        outputs.inFlight += 1;
-        report({ kind: "rows", outputs: rows });
+    const counts = await runReplay(
+      {
+        ...order,
+        graph,
+        store,
+        checkpoints: state === undefined ? undefined : replayCheckpoints(state, order),
+        onOutputs: (rows) => {
+          outputs.inFlight += 1;
+          report({ kind: "rows", outputs: rows });
+        },
+        onRows: (root, rows) => report({ kind: "progress", root, rows }),
+        drain: async () => await untilInFlight(outputsInFlightMax - 1),
+        settle: async () => await untilInFlight(0),
       },
-      onRows: (root: Extract<Report, { kind: "progress" }>["root"], rows: number) => {
-        report({ kind: "progress", root, rows });
-      },
-      drain,
-    };
-    report({ kind: "done", counts: await runReplay(run, stopping.signal) });
+      stopping.signal,
+    );
+    report({ kind: "done", counts });
   } finally {
+    await state?.close();
     await store.close();
   }
 }
 
-/** Back pressure: waits while the main thread has not stored what it was sent. */
-async function drain(): Promise<void> {
-  while (outputs.inFlight >= outputsInFlightMax && !stopping.signal.aborted) {
+/** Back pressure: waits until the main thread has stored all but `most` of what it was sent. */
+async function untilInFlight(most: number): Promise<void> {
+  while (outputs.inFlight > most && !stopping.signal.aborted) {
     await new Promise<void>((resolve) => {
       onRoom = resolve;
     });

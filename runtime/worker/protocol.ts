@@ -6,6 +6,7 @@ import { type Component, type Root } from "../graph/components.ts";
 import { type StrategyFlags, type StrategyRef } from "../graph/strategy.ts";
 import { type LiveResult } from "./live/live-loop.ts";
 import { type LiveOrder } from "./live/live-order.ts";
+import { type NodeTally } from "./replay/output-tally.ts";
 import { type StreamCounts } from "./task/stream-loop.ts";
 
 /** Outputs of one node and key, in time order. */
@@ -23,6 +24,7 @@ export interface TaskCounts {
     readonly emitted: number;
     readonly refused: number;
   }[];
+  readonly tallies: readonly NodeTally[];
 }
 
 /** What a thread needs to replay its tasks: it imports and opens everything itself. */
@@ -37,6 +39,10 @@ export interface ReplayOrder {
   /** Range of each root, in the order of the components' roots. */
   readonly ranges: readonly TimeRange[];
   readonly isPoisoning: boolean;
+  /** Where the state of this share is kept, if anywhere. */
+  readonly state: ConnectorRef | undefined;
+  /** Name of the share's task: `deployment/0/task`. */
+  readonly task: string;
 }
 
 /** Coordinator to worker. Readers `switch` on `kind` without a `default`. */

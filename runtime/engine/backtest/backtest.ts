@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { type ConnectorIndex, openByRef } from "../../contract/connector.ts";
 import { type Exchange } from "../../contract/exchange.ts";
 import {
@@ -6,13 +5,10 @@ import {
   type OpenHistoryStore,
   type TimeRange,
 } from "../../contract/history-store.ts";
-import { ordersFor, runReplayThreads } from "../../coordinator/replay-threads.ts";
 import { QmtlError } from "../../core/errors.ts";
 import { Interval } from "../../core/interval.ts";
-import { type Component, componentsOf, dealTasks, type Root } from "../../graph/components.ts";
 import { type Graph } from "../../graph/graph.ts";
 import {
-  idsOf,
   type Prepared,
   prepare,
   type StrategyClass,
@@ -20,17 +16,14 @@ import {
   type StrategyRef,
 } from "../../graph/strategy.ts";
 import { type TaskCounts } from "../../worker/protocol.ts";
-import { seriesOf } from "../../worker/replay/replay.ts";
-import { runReplay } from "../../worker/replay/replay-run.ts";
 import { missingIn } from "../coverage.ts";
 import { type RunSettings } from "../settings.ts";
+import { untilUp } from "../until-up.ts";
 import { backfillStreams, type StreamFill, streamRoots } from "./backfill-streams.ts";
 import { chooseExchange, openStandIn } from "./exchange-choice.ts";
 import { OutputRecorder } from "./output-recorder.ts";
+import { ReplayedRows, replayAll } from "./replay-all.ts";
 import { type BacktestReport, type RunProgress } from "./report.ts";
-
-/** A thread takes 0.2 s to start: with fewer bars each, one more costs more than it gives. */
-const barsPerThreadMin = 250_000;
 
 /** A backtest, everything resolved. */
 export interface Backtest {
@@ -78,17 +71,19 @@ export async function backtest(run: Backtest, signal: AbortSignal): Promise<Back
     );
     const filled = performance.now();
     const recorder = new OutputRecorder(prepared.graph, opened.store);
-    const replay = new ReplayedRows(run, prepared.graph, opened.range);
-    const counts = await replayAll(run, prepared, { ...opened, recorder, replay }, signal);
-    await recorder.finish(opened.range, signal);
-    const replayed = performance.now();
+    const replayed = new ReplayedRows(run, prepared.graph, opened.range);
+    const input = { ...opened, graph: prepared.graph, recorder, replayed };
+    const counts = await replayAll(run, input, signal);
+    const tallies = counts.flatMap((own) => own.tallies);
+    await recorder.finish(tallies, opened.range, signal);
+    const ended = performance.now();
     return reportOf(run, prepared, opened, {
       fills,
       recorder,
-      replay,
+      replayed,
       counts,
       backfillSeconds: (filled - started) / 1_000,
-      replaySeconds: (replayed - filled) / 1_000,
+      replaySeconds: (ended - filled) / 1_000,
     });
   } finally {
     await opened.exchange?.close();
@@ -161,7 +156,11 @@ async function openStore(
 ): Promise<HistoryStore> {
   const ref = run.connectors.refOf("history", run.settings.history);
   const door = await openByRef<OpenHistoryStore>(ref);
-  return await door(ref.url, { mode: "write", isSimulated }, signal);
+  return await untilUp(
+    async () => await door(ref.url, { mode: "write", isSimulated }, signal),
+    (text) => run.onProgress({ kind: "note", text }),
+    signal,
+  );
 }
 
 function checkRange({ start, end }: RunSettings): void {
@@ -235,107 +234,6 @@ async function hasAny(
   return false;
 }
 
-/** Replays in this thread, or on threads of their own where there is more than one to use. */
-async function replayAll(
-  run: Backtest,
-  prepared: Prepared,
-  opened: Opened & { readonly recorder: OutputRecorder; readonly replay: ReplayedRows },
-  signal: AbortSignal,
-): Promise<readonly TaskCounts[]> {
-  const { graph } = prepared;
-  const { recorder } = opened;
-  const components = componentsOf(graph);
-  const ranges = (root: Root): TimeRange => clip(graph, root, opened.range);
-  const onRows = (root: Root, rows: number): void => opened.replay.add(root, rows);
-  const threads = threadsFor(run, components, ranges);
-  const isPoisoning = process.env["NODE_ENV"] !== "production";
-  if (threads === 1 || run.ref === undefined) {
-    let storing = Promise.resolve();
-    const counts = await runReplay(
-      {
-        graph,
-        store: opened.store,
-        components,
-        ranges: components.flatMap(({ roots }) => roots.map(ranges)),
-        isPoisoning,
-        onRows,
-        onOutputs: (outputs) => {
-          storing = storing.then(async () => await recorder.take(outputs, signal));
-          // It may fail while the replay reads on; drain and the end see it.
-          storing.catch(() => undefined);
-        },
-        drain: async () => await storing,
-      },
-      signal,
-    );
-    await storing;
-    return [counts];
-  }
-  const base = {
-    strategy: run.ref,
-    flags: run.flags,
-    ids: idsOf(graph),
-    history: run.connectors.refOf("history", run.settings.history),
-    isSimulated: opened.isSimulated,
-    isPoisoning,
-  };
-  return await runReplayThreads(
-    {
-      orders: ordersFor(base, dealTasks(components, threads), ranges),
-      onRows,
-      onOutputs: async (outputs) => await recorder.take(outputs, signal),
-    },
-    signal,
-  );
-}
-
-/** As many threads as asked for; else one per core, as long as each has a replay worth its start. */
-function threadsFor(
-  run: Backtest,
-  components: readonly Component[],
-  rangeOfRoot: (root: Root) => TimeRange,
-): number {
-  if (run.ref === undefined) return 1;
-  let bars = 0;
-  for (const root of components.flatMap(({ roots }) => roots)) {
-    const { start, end } = rangeOfRoot(root);
-    bars += (end - start) / Interval.of(run.flags.interval).lengthMs;
-  }
-  const worthwhile = Math.min(availableParallelism(), Math.ceil(bars / barsPerThreadMin));
-  return Math.max(1, Math.min(components.length, run.settings.threads ?? worthwhile));
-}
-
-function clip(graph: Graph, root: Root, range: TimeRange): TimeRange {
-  const interval = graph.nodes[root.node]?.interval;
-  return { start: range.start, end: interval?.floor(range.end) ?? range.end };
-}
-
-/** Counts replayed rows by stream and key, and shows them. */
-class ReplayedRows {
-  readonly #run: Backtest;
-  readonly #graph: Graph;
-  readonly #range: TimeRange;
-  readonly #rows = new Map<string, number>();
-
-  constructor(run: Backtest, graph: Graph, range: TimeRange) {
-    this.#run = run;
-    this.#graph = graph;
-    this.#range = range;
-  }
-
-  add({ node, key }: Root, rows: number): void {
-    const { nodeId, interval: name } = seriesOf(this.#graph, node, key);
-    const done = this.of(nodeId) + rows;
-    this.#rows.set(nodeId, done);
-    const total = Interval.of(name).countBetween(this.#range.start, this.#range.end);
-    this.#run.onProgress({ kind: "replay", label: `${key} ${name}`, done, total });
-  }
-
-  of(nodeId: string): number {
-    return this.#rows.get(nodeId) ?? 0;
-  }
-}
-
 function reportOf(
   run: Backtest,
   prepared: Prepared,
@@ -343,7 +241,7 @@ function reportOf(
   measured: {
     readonly fills: readonly StreamFill[];
     readonly recorder: OutputRecorder;
-    readonly replay: ReplayedRows;
+    readonly replayed: ReplayedRows;
     readonly counts: readonly TaskCounts[];
     readonly backfillSeconds: number;
     readonly replaySeconds: number;
@@ -361,7 +259,7 @@ function reportOf(
     start: opened.range.start,
     end: opened.range.end,
     threads: measured.counts.length,
-    streams: fills.map((fill) => ({ ...fill, rows: measured.replay.of(fill.nodeId) })),
+    streams: fills.map((fill) => ({ ...fill, rows: measured.replayed.of(fill.nodeId) })),
     nodes: measured.recorder.reports(),
     refused: measured.counts
       .flatMap((counts) => counts.nodes)

@@ -1,17 +1,12 @@
 import { type HistoryStore, type TimeRange } from "../../contract/history-store.ts";
 import { type Graph } from "../../graph/graph.ts";
 import { type NodeRows } from "../../worker/protocol.ts";
+import { type NodeTally } from "../../worker/replay/output-tally.ts";
 import { seriesOf } from "../../worker/replay/replay.ts";
 import { type NodeReport } from "./report.ts";
 
-interface Recorded {
-  outputs: number;
-  firstTs: number;
-  last: NodeReport["last"];
-}
-
 /**
- * Stores node outputs under their own IDs and remembers what the report says of them.
+ * Stores node outputs under their own IDs and settles what is covered.
  *
  *   Coverage of a node reaches from its first output of the run to the end of the range: what has
  *   no output in there has none, and bars before it wait for an earlier start.
@@ -19,7 +14,7 @@ interface Recorded {
 export class OutputRecorder {
   readonly #graph: Graph;
   readonly #store: HistoryStore;
-  readonly #recorded = new Map<string, Recorded>();
+  readonly #tallies = new Map<string, NodeTally>();
 
   constructor(graph: Graph, store: HistoryStore) {
     this.#graph = graph;
@@ -31,34 +26,21 @@ export class OutputRecorder {
     for (const { node, key, rows } of outputs) {
       const series = seriesOf(this.#graph, node, key);
       await this.#store.persist(series, { rows, have: [], empty: [] }, signal);
-      const name = `${node} ${key}`;
-      const known = this.#recorded.get(name);
-      const lastRow = rows.count - 1;
-      const fields = Object.keys(series.schema);
-      const values: Record<string, number> = {};
-      for (const [i, field] of fields.entries())
-        values[field] = rows.columns[i]?.[lastRow] ?? Number.NaN;
-      const last = { ts: rows.ts[lastRow] ?? Number.NaN, values };
-      if (known === undefined) {
-        this.#recorded.set(name, {
-          outputs: rows.count,
-          firstTs: rows.ts[0] ?? Number.NaN,
-          last,
-        });
-      } else {
-        known.outputs += rows.count;
-        known.last = last;
-      }
     }
   }
 
   /** Settles the coverage of every node that had outputs. */
-  async finish(range: TimeRange, signal: AbortSignal): Promise<void> {
+  async finish(
+    tallies: readonly NodeTally[],
+    range: TimeRange,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (const tally of tallies) this.#tallies.set(`${tally.node} ${tally.key}`, tally);
     for (const node of this.#graph.nodes) {
       if (node.kind === "stream") continue;
       const end = node.interval.floor(range.end);
       for (const { key } of node.keys) {
-        const start = this.#recorded.get(`${node.index} ${key}`)?.firstTs;
+        const start = this.#tallies.get(`${node.index} ${key}`)?.firstTs;
         if (start === undefined || start >= end) continue;
         const page = { rows: noRows(node), have: [{ start, end }], empty: [] };
         await this.#store.persist(seriesOf(this.#graph, node.index, key), page, signal);
@@ -72,18 +54,27 @@ export class OutputRecorder {
       .filter(({ kind }) => kind !== "stream")
       .flatMap((node) =>
         node.keys.map(({ key, nodeId }) => {
-          const recorded = this.#recorded.get(`${node.index} ${key}`);
+          const tally = this.#tallies.get(`${node.index} ${key}`);
           return {
             name: node.name,
             key,
             nodeId,
             definitionId: node.definitionId,
-            outputs: recorded?.outputs ?? 0,
-            last: recorded?.last ?? null,
+            outputs: tally?.outputs ?? 0,
+            last: tally === undefined ? null : lastOf(node, tally),
           };
         }),
       );
   }
+}
+
+/** The newest output by field name. */
+function lastOf(node: Graph["nodes"][number], tally: NodeTally): NodeReport["last"] {
+  const values: Record<string, number> = {};
+  for (const [i, field] of Object.keys(node.schema).entries()) {
+    values[field] = tally.lastValues[i] ?? Number.NaN;
+  }
+  return { ts: tally.lastTs, values };
 }
 
 function noRows(node: Graph["nodes"][number]): NodeRows["rows"] {

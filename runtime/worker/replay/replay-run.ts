@@ -1,11 +1,26 @@
 import { type HistoryStore, type TimeRange } from "../../contract/history-store.ts";
+import { type StateStore } from "../../contract/state-store.ts";
 import { assert } from "../../core/assert.ts";
+import { hasCode } from "../../core/errors.ts";
 import { type Component, type Root } from "../../graph/components.ts";
 import { type Graph } from "../../graph/graph.ts";
+import { TaskCheckpoint } from "../checkpoint/task-checkpoint.ts";
 import { type NodeRows, type TaskCounts } from "../protocol.ts";
 import { Task } from "../task/task.ts";
+import { type NodeTally, OutputTally } from "./output-tally.ts";
 import { replay } from "./replay.ts";
 import { splitRows } from "./split-rows.ts";
+
+/** Where a replay's state is kept, so that one that was killed goes on. */
+export interface ReplayCheckpoints {
+  readonly store: StateStore;
+  /** `deployment/0/task`. */
+  readonly name: string;
+  /** Hash of graph, range and share: other state is dropped, and the replay starts anew. */
+  readonly plan: string;
+  /** Time between two checkpoints, ms. */
+  readonly everyMs: number;
+}
 
 /** One thread's share of a replay. */
 export interface ReplayRun {
@@ -15,36 +30,157 @@ export interface ReplayRun {
   /** Range of each root, in the order of the components' roots. */
   readonly ranges: readonly TimeRange[];
   readonly isPoisoning: boolean;
+  readonly checkpoints: ReplayCheckpoints | undefined;
   readonly onOutputs: (outputs: readonly NodeRows[]) => void;
   readonly onRows: (root: Root, rows: number) => void;
+  /** Resolves when there is room for more outputs. */
   readonly drain: () => Promise<void>;
+  /** Resolves when every output that was handed over is durable. */
+  readonly settle: () => Promise<void>;
 }
 
-/** Replays the components in this thread and returns what was counted. */
+/** What moves with a replay's state beside its position. */
+interface ReplayExtra {
+  readonly tallies: readonly NodeTally[];
+  readonly streams: TaskCounts["streams"];
+  readonly refused: readonly { readonly node: number; readonly refused: number }[];
+  readonly rows: readonly { readonly root: Root; readonly rows: number }[];
+}
+
+/** Replays the components in this thread and returns what was counted, restarts included. */
 export async function runReplay(run: ReplayRun, signal: AbortSignal): Promise<TaskCounts> {
-  const roots = run.components.flatMap((component) => component.roots);
-  const rangeOf = new Map(roots.map((root, i) => [nameOf(root), run.ranges[i]!]));
-  const task: Task = new Task({
-    graph: run.graph,
-    owns: (stream, key) => rangeOf.has(nameOf({ node: stream.index, key })),
-    sink: (node, rows) => run.onOutputs(splitRows(node.index, rows, task.keysOf(node.index))),
-    isPoisoning: run.isPoisoning,
-  });
-  const feed = {
-    graph: run.graph,
-    store: run.store,
-    rangeOf: (root: Root): TimeRange => {
-      const range = rangeOf.get(nameOf(root));
-      assert(range !== undefined, "a replay has a range for each of its roots");
-      return range;
+  const share = new ReplayShare(run);
+  await share.restore(signal);
+  await replay(
+    share.task,
+    run.components,
+    {
+      graph: run.graph,
+      store: run.store,
+      rangeOf: (root) => share.rangeOf(root),
+      onRows: (root, rows, nextTs) => share.onRows(root, rows, nextTs),
+      drain: async () => await share.drain(signal),
     },
-    onRows: run.onRows,
-    drain: run.drain,
-  };
-  await replay(task, run.components, feed, signal);
-  return task.counts();
+    signal,
+  );
+  await run.settle();
+  await share.end(signal);
+  return share.counts();
 }
 
 function nameOf(root: Root): string {
   return `${root.node} ${root.key}`;
+}
+
+/** A replay's task with its position, and the checkpoints of both. */
+class ReplayShare {
+  readonly task: Task;
+  readonly #run: ReplayRun;
+  readonly #ranges: Map<string, TimeRange>;
+  readonly #tally = new OutputTally();
+  readonly #rows = new Map<string, { readonly root: Root; readonly rows: number }>();
+  readonly #checkpoint: TaskCheckpoint | undefined;
+  #checkpointedMs = performance.now();
+
+  constructor(run: ReplayRun) {
+    this.#run = run;
+    const roots = run.components.flatMap((component) => component.roots);
+    this.#ranges = new Map(roots.map((root, i) => [nameOf(root), run.ranges[i]!]));
+    this.task = new Task({
+      graph: run.graph,
+      owns: (stream, key) => this.#ranges.has(nameOf({ node: stream.index, key })),
+      sink: (node, rows) => {
+        const outputs = splitRows(node.index, rows, this.task.keysOf(node.index));
+        this.#tally.add(outputs);
+        run.onOutputs(outputs);
+      },
+      isPoisoning: run.isPoisoning,
+    });
+    const { checkpoints } = run;
+    this.#checkpoint =
+      checkpoints === undefined
+        ? undefined
+        : new TaskCheckpoint(
+            checkpoints.name,
+            checkpoints.store,
+            this.task.parts(),
+            checkpoints.plan,
+          );
+  }
+
+  /** What of a root's range is still to be replayed. */
+  rangeOf(root: Root): TimeRange {
+    const range = this.#ranges.get(nameOf(root));
+    assert(range !== undefined, "a replay has a range for each of its roots");
+    return range;
+  }
+
+  /** Goes on where a killed replay of the same plan stopped; state of another plan is dropped. */
+  async restore(signal: AbortSignal): Promise<void> {
+    if (this.#checkpoint === undefined) return;
+    const position = await this.#checkpoint.restore(signal).catch(async (error: unknown) => {
+      if (!hasCode(error, "CHECKPOINT_PLAN_CHANGED", "CHECKPOINT_CORRUPT")) throw error;
+      await this.#checkpoint?.drop(signal);
+      return await this.#checkpoint?.restore(signal);
+    });
+    if (position === undefined) return;
+    for (const [name, nextTs] of Object.entries(position.offsets)) {
+      const range = this.#ranges.get(name);
+      if (range !== undefined) this.#ranges.set(name, { ...range, start: nextTs });
+    }
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by `#save`, of the same plan
+    const extra = position.extra as ReplayExtra;
+    this.#tally.restore(extra.tallies);
+    this.task.addCounts(extra.streams, extra.refused);
+    for (const { root, rows } of extra.rows) {
+      this.#rows.set(nameOf(root), { root, rows });
+      this.#run.onRows(root, rows);
+    }
+  }
+
+  /** Notes that the task has taken `rows` more rows of `root`, and the first ts it has not. */
+  onRows(root: Root, rows: number, nextTs: number): void {
+    const name = nameOf(root);
+    this.#rows.set(name, { root, rows: (this.#rows.get(name)?.rows ?? 0) + rows });
+    this.#ranges.set(name, { ...this.rangeOf(root), start: nextTs });
+    this.#run.onRows(root, rows);
+  }
+
+  /** Between two batches: back pressure, and a checkpoint if one is due. */
+  async drain(signal: AbortSignal): Promise<void> {
+    const { checkpoints } = this.#run;
+    const now = performance.now();
+    if (checkpoints !== undefined && now - this.#checkpointedMs >= checkpoints.everyMs) {
+      this.#checkpointedMs = now;
+      await this.#save(signal);
+    }
+    await this.#run.drain();
+  }
+
+  /** The replay is complete: nothing is left to go on from. */
+  async end(signal: AbortSignal): Promise<void> {
+    await this.#checkpoint?.drop(signal);
+  }
+
+  counts(): TaskCounts {
+    return { ...this.task.counts(), tallies: this.#tally.list() };
+  }
+
+  /** Outputs first, then state and position (DESIGN §7). */
+  async #save(signal: AbortSignal): Promise<void> {
+    const checkpoint = this.#checkpoint;
+    if (checkpoint === undefined) return;
+    this.task.flush();
+    const snapshot = checkpoint.snapshot();
+    const offsets = Object.fromEntries([...this.#ranges].map(([name, { start }]) => [name, start]));
+    const { streams, nodes } = this.task.counts();
+    const extra: ReplayExtra = {
+      tallies: this.#tally.list(),
+      streams: streams.map(({ node, counts }) => ({ node, counts: { ...counts } })),
+      refused: nodes.map(({ node, refused }) => ({ node, refused })),
+      rows: [...this.#rows.values()],
+    };
+    await this.#run.settle();
+    await checkpoint.commit(snapshot, { offsets, ends: {}, extra }, signal);
+  }
 }

@@ -12,8 +12,8 @@ export interface ReplayFeed {
   readonly store: HistoryStore;
   /** Rows of a root that are replayed, `[start, end)` by open time. */
   readonly rangeOf: (root: Root) => TimeRange;
-  /** Told after each batch of rows that the task has taken. */
-  readonly onRows: (root: Root, rows: number) => void;
+  /** Told of rows that the task has taken, and of the first ts that it has not. */
+  readonly onRows: (root: Root, rows: number, nextTs: number) => void;
   /** Resolves when the sinks have room again: back pressure. */
   readonly drain: () => Promise<void>;
 }
@@ -48,21 +48,34 @@ export async function replay(
   await feed.drain();
 }
 
-/** Accepts rows of all cursors in rising close time; joins run at each time that all have passed. */
+/**
+ * Accepts rows of all cursors in rising close time; joins run at each time that all have passed.
+ * Positions are told only when all cursors stand at the same time: there a checkpoint is sound.
+ */
 async function mergeByClose(task: Task, cursors: readonly Cursor[]): Promise<void> {
   for (const cursor of cursors) await cursor.load();
   for (;;) {
     let close = Number.POSITIVE_INFINITY;
     for (const cursor of cursors) close = Math.min(close, cursor.nextClose);
-    if (close === Number.POSITIVE_INFINITY) return;
+    if (close === Number.POSITIVE_INFINITY) break;
+    let isBatchDone = false;
     for (const cursor of cursors) {
       while (cursor.nextClose === close) {
         cursor.acceptOne();
-        if (cursor.isDrained) await cursor.load();
+        if (!cursor.isDrained) continue;
+        isBatchDone = true;
+        await cursor.load();
       }
     }
     task.advance(close);
+    if (isBatchDone) await tell(cursors);
   }
+  await tell(cursors);
+}
+
+async function tell(cursors: readonly Cursor[]): Promise<void> {
+  for (const cursor of cursors) cursor.tellRows();
+  await cursors[0]?.drain();
 }
 
 /** Reads one root's rows batch by batch. */
@@ -74,6 +87,9 @@ class Cursor {
   readonly #batches: AsyncIterator<ColumnBatch>;
   #batch: ColumnBatch | undefined = undefined;
   #row = 0;
+  /** Rows accepted and not told yet, and the ts of the last of them. */
+  #untold = 0;
+  #lastTs = 0;
   nextClose = Number.POSITIVE_INFINITY;
 
   constructor(task: Task, root: Root, feed: ReplayFeed, signal: AbortSignal) {
@@ -92,10 +108,6 @@ class Cursor {
 
   /** Reads the next batch; at the end `nextClose` is Infinity. */
   async load(): Promise<void> {
-    if (this.#batch !== undefined) {
-      this.#feed.onRows(this.#root, this.#batch.count);
-      await this.#feed.drain();
-    }
     const next = await this.#batches.next();
     this.#batch = next.done === true ? undefined : next.value;
     this.#row = 0;
@@ -104,9 +116,7 @@ class Cursor {
   }
 
   acceptOne(): void {
-    assert(this.#batch !== undefined, "a cursor with a next row has a batch");
-    this.#loop.takeColumns(this.#slot, this.#batch, this.#row, this.#row + 1);
-    this.#row += 1;
+    this.#accept(this.#row + 1);
     this.#look();
   }
 
@@ -114,9 +124,29 @@ class Cursor {
     for (;;) {
       await this.load();
       if (this.#batch === undefined) return;
-      this.#loop.takeColumns(this.#slot, this.#batch, 0, this.#batch.count);
-      this.#row = this.#batch.count;
+      this.#accept(this.#batch.count);
+      this.tellRows();
+      await this.drain();
     }
+  }
+
+  /** Tells what was accepted since the last time: up to here the task has taken everything. */
+  tellRows(): void {
+    if (this.#untold === 0) return;
+    this.#feed.onRows(this.#root, this.#untold, this.#lastTs + 1);
+    this.#untold = 0;
+  }
+
+  async drain(): Promise<void> {
+    await this.#feed.drain();
+  }
+
+  #accept(to: number): void {
+    assert(this.#batch !== undefined, "a cursor with a next row has a batch");
+    this.#loop.takeColumns(this.#slot, this.#batch, this.#row, to);
+    this.#untold += to - this.#row;
+    this.#lastTs = this.#batch.ts[to - 1]!;
+    this.#row = to;
   }
 
   #look(): void {

@@ -119,6 +119,23 @@ export class Task {
     return parts;
   }
 
+  /** Adds what an earlier run of the same task had counted. */
+  addCounts(
+    streams: readonly { readonly node: number; readonly counts: StreamCounts }[],
+    refused: readonly { readonly node: number; readonly refused: number }[],
+  ): void {
+    for (const { node, counts } of streams) {
+      const own = this.streamOf(node).counts;
+      own.accepted += counts.accepted;
+      own.late += counts.late;
+      own.duplicate += counts.duplicate;
+    }
+    for (const { node, refused: count } of refused) {
+      const place = this.#places.find((own) => own.node.index === node);
+      if (place !== undefined) place.output.refused += count;
+    }
+  }
+
   /** Counts by stream and by node, for reports. */
   counts(): {
     readonly streams: readonly { readonly node: number; readonly counts: StreamCounts }[];
