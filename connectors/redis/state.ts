@@ -8,7 +8,7 @@ import {
   type StateStore,
 } from "../../runtime/index.ts";
 import { parseRedisUrl } from "./config.ts";
-import { type Command, RedisConnection } from "./connection.ts";
+import { RedisConnection, type Request } from "./connection.ts";
 import { durabilityWarnings } from "./durability.ts";
 import { historyKey, latestKey, taskKeys } from "./keys.ts";
 import {
@@ -22,6 +22,8 @@ import {
 
 /** Bytes of state that one reply of a restore carries, roughly; a larger piece comes alone. */
 const replyBytesMax = 4 * 2 ** 20;
+/** Bytes of a delta that go to the script as an argument; a larger one is pushed before it. */
+const argumentBytesMax = 16_384;
 /** Commands in one write, and records in one append: neither client nor server is held for long. */
 const batchCommandsMax = 1_000;
 const appendValuesMax = 1_000;
@@ -87,9 +89,9 @@ class RedisState implements StateStore {
       const read = { name: "LRANGE", args: [keys.log, from, to] };
       log.push(...listOf(await this.#one(action, read, signal)));
     }
-    const isRead = base.length === sizes.pieces.length && log.length === sizes.logCount;
     const owner = await this.#one(action, { name: "HGET", args: [keys.meta, "epoch"] }, signal);
-    if (!isRead || numberOf(owner) !== epoch) {
+    const isRead = base.length === sizes.pieces.length && log.length === sizes.logCount;
+    if (numberOf(owner) !== epoch || !isRead) {
       throw new QmtlError(
         "CHECKPOINT_FENCED",
         `Cannot ${action}: another owner took it while it was read (epoch ${numberOf(owner)}), wanted to own it (epoch ${epoch})`,
@@ -113,17 +115,10 @@ class RedisState implements StateStore {
   }
 
   async commit(task: string, commit: Commit, signal: AbortSignal): Promise<CommitResult> {
-    const { meta, base, log } = taskKeys(task);
-    const swaps = commit.swapsBase ? 1 : 0;
-    const args = [commit.epoch, commit.commit, commit.meta, commit.delta, swaps];
-    const command = { script: commitScript, keys: [meta, base, log], args };
-    const call = {
-      action: `commit the task "${task}"`,
-      commands: [command],
-      isRepeatable: false,
-    };
-    const [reply] = await this.#connection.execute(call, signal);
-    return commitResultOf(textOf(reply));
+    const action = `commit the task "${task}"`;
+    const call = { action, commands: commitCommands(task, commit), isRepeatable: false };
+    const replies = await this.#connection.execute(call, signal);
+    return commitResultOf(action, textOf(replies.flat().at(-1)));
   }
 
   async drop(task: string, signal: AbortSignal): Promise<void> {
@@ -176,13 +171,13 @@ class RedisState implements StateStore {
   }
 
   /** One command that is safe to repeat. */
-  async #one(action: string, command: Command, signal: AbortSignal): Promise<unknown> {
+  async #one(action: string, command: Request, signal: AbortSignal): Promise<unknown> {
     const call = { action, commands: [command], isRepeatable: true };
     return (await this.#connection.execute(call, signal))[0];
   }
 
   /** Commands that are safe to repeat, in batches, one batch at a time. */
-  async #all(action: string, commands: readonly Command[], signal: AbortSignal): Promise<void> {
+  async #all(action: string, commands: readonly Request[], signal: AbortSignal): Promise<void> {
     // An empty call still learns whether the store is open and the server answers.
     for (let from = 0; from === 0 || from < commands.length; from += batchCommandsMax) {
       const some = commands.slice(from, from + batchCommandsMax);
@@ -193,11 +188,11 @@ class RedisState implements StateStore {
 }
 
 /** Only the newest `keep` are sent: those before them would be trimmed at once. */
-function appendCommands(append: HistoryAppend): readonly Command[] {
+function appendCommands(append: HistoryAppend): readonly Request[] {
   const { nodeId, interval, keep } = append;
   const keys = [historyKey(nodeId, interval)];
   const values = append.values.slice(-keep);
-  const commands: Command[] = [];
+  const commands: Request[] = [];
   for (let from = 0; from < values.length; from += appendValuesMax) {
     const args = [keep, ...values.slice(from, from + appendValuesMax)];
     commands.push({ script: historyScript, keys, args });
@@ -238,7 +233,30 @@ function groupsOf(pieces: Acquired["pieces"]): readonly (readonly number[])[] {
   return groups;
 }
 
-function commitResultOf(reply: string): CommitResult {
+/**
+ * The commit's script; with a delta that is too large to be its argument, a transaction that pushes
+ * it first. There the script goes as text: not to be known must not happen after the push.
+ */
+function commitCommands(task: string, commit: Commit): readonly Request[] {
+  const { meta, base, log } = taskKeys(task);
+  const { epoch, delta } = commit;
+  const keys = [meta, base, log];
+  const swaps = commit.swapsBase ? 1 : 0;
+  const isPushed = delta.length > argumentBytesMax;
+  if (!isPushed) {
+    const args = [epoch, commit.commit, commit.meta, delta, swaps, 0, delta.length];
+    return [{ script: commitScript, keys, args }];
+  }
+  const args = [epoch, commit.commit, commit.meta, "", swaps, 1, delta.length];
+  return [
+    { name: "MULTI", args: [] },
+    { name: "RPUSH", args: [log, delta] },
+    { name: "EVAL", args: [commitScript.text, keys.length, ...keys, ...args] },
+    { name: "EXEC", args: [] },
+  ];
+}
+
+function commitResultOf(action: string, reply: string): CommitResult {
   switch (reply) {
     case "OK":
     case "FENCED":
@@ -247,8 +265,8 @@ function commitResultOf(reply: string): CommitResult {
       return reply;
     default:
       throw new QmtlError(
-        "STORE_REJECTED",
-        `Cannot commit: the server replied "${reply}", wanted OK, FENCED, DUP or GAP`,
+        "STORE_UNAVAILABLE",
+        `Cannot ${action}: the server replied "${reply}" (its log is not as it was left), wanted OK, FENCED, DUP or GAP`,
       );
   }
 }

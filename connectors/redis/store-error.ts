@@ -11,6 +11,7 @@ const meaningOf: ReadonlyMap<string, readonly [ErrorCode, string]> = new Map([
   ["ASK", ["STORE_REJECTED", "a server that is not part of a cluster"]],
   ["CROSSSLOT", ["STORE_REJECTED", "a server that is not part of a cluster"]],
   ["WRONGTYPE", ["STORE_CORRUPT", "keys that only this store writes"]],
+  ["CORRUPT", ["STORE_CORRUPT", "all that was committed (drop the task to begin again)"]],
   ["LOADING", ["STORE_UNAVAILABLE", "a server that has loaded its data"]],
   ["BUSY", ["STORE_UNAVAILABLE", "a server that is not kept busy by a script"]],
   ["MASTERDOWN", ["STORE_UNAVAILABLE", "a primary that is up"]],
@@ -80,6 +81,9 @@ function wordOf(error: Error): string {
 function meaningFor(error: Error): readonly [ErrorCode, string] {
   const found = meaningOf.get(wordOf(error));
   if (found !== undefined) return found;
+  if (error.message.includes("The user executing the script can't run this command")) {
+    return ["STORE_AUTH_FAILED", "a user that may run the commands in it"];
+  }
   if (error.message.includes("DB index")) {
     return ["CONFIG_INVALID", "a database that the server has"];
   }

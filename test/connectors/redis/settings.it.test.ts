@@ -62,7 +62,8 @@ describeWithServers(["redis"], "redis:// settings of the server", (started) => {
 
   test("the least a user needs is its keys, scripts, reads, and INFO or nothing", async () => {
     await using redis = await startRedis({ appendFsync: "always" });
-    const commands = "+eval +evalsha +hget +hset +hmget +hdel +hincrby +hkeys +hstrlen +exists";
+    const commands =
+      "+eval +evalsha +hget +hset +hmget +hdel +hincrby +hkeys +hstrlen +hlen +exists +multi +exec";
     const lists = "+llen +lrange +rpush +lpush +lpos +ltrim +rename +unlink +ping";
     const rules = `on >secret ~qmtl:ckpt:* ~node:* ${commands} ${lists}`;
     await admin(redis.url, "ACL", "SETUSER", "worker", ...rules.split(" "));
@@ -73,6 +74,8 @@ describeWithServers(["redis"], "redis:// settings of the server", (started) => {
     await store.stageBase(task, { epoch, commit: 1, index: 0, bytes: none }, signal);
     const commit = { epoch, commit: 1, meta: none, delta: new Uint8Array(1), swapsBase: true };
     expect(await store.commit(task, commit, signal)).toBe("OK");
+    const large = { ...commit, commit: 2, delta: new Uint8Array(20_000) };
+    expect(await store.commit(task, { ...large, swapsBase: false }, signal)).toBe("OK");
     expect((await store.acquire(task, signal)).base.length).toBe(1);
     await store.appendHistory([{ nodeId: "n", interval: "1m", values: [none], keep: 1 }], signal);
     await store.putLatest([{ nodeId: "n", interval: "1m", value: none, ts: 1 }], signal);
