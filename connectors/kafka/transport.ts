@@ -10,7 +10,6 @@ import {
   type TopicSpec,
   type Transport,
 } from "../../runtime/index.ts";
-import { createTopic } from "./admin.ts";
 import { Cluster } from "./cluster/cluster.ts";
 import { Fetcher } from "./cluster/fetcher.ts";
 import { endsOf, offsetAt } from "./cluster/offsets.ts";
@@ -76,6 +75,8 @@ class WireTransport implements KafkaTransport {
       checkSpec(spec);
       let found = await this.#partitionsIfThere(spec.name, stop);
       if (found === undefined) {
+        // Loaded when a topic has to be made, which few threads do: kafkajs takes 16 MB of memory.
+        const { createTopic } = await import("./admin.ts");
         await createTopic(this.#config, spec, stop);
         found = await this.#cluster.partitions(spec.name, stop);
       }

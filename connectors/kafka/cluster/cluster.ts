@@ -23,8 +23,8 @@ interface Known extends TopicLeaders {
 /** What a channel is for: a fetch waits on the broker, and nothing else may wait behind it. */
 export type ChannelUse = "ask" | "fetch";
 
-/** A topic made a moment ago may be unknown to a broker for this long. */
-const unknownMsMax = 500;
+/** A topic made a moment ago may be unknown to a broker for this long, ms. */
+export const unknownMsMax = 500;
 /** A topic's leaders are asked for at most this often. */
 const refreshMsMin = 100;
 

@@ -9,7 +9,7 @@ import { type KafkaConfig } from "../config.ts";
 import { errorAdvice, errorCode, errorName } from "../protocol/error-codes.ts";
 import { type FetchedPartition } from "../protocol/fetch.ts";
 import { type Channel } from "../session/channel.ts";
-import { type Cluster } from "./cluster.ts";
+import { type Cluster, unknownMsMax } from "./cluster.ts";
 import { FetchLane, type LaneAnswer } from "./fetch-lane.ts";
 import { endsOf } from "./offsets.ts";
 
@@ -51,7 +51,7 @@ export class Fetcher {
     for (;;) {
       signal.throwIfAborted();
       this.#isWoken = false;
-      await this.#knowTopics(positions, signal);
+      if (!(await this.#knowTopics(positions, endMs, signal))) return [];
       const found = this.#collect(positions);
       if (found.fetched.length > 0) return found.fetched;
       if (found.failure !== undefined) throw found.failure;
@@ -67,10 +67,23 @@ export class Fetcher {
     }
   }
 
-  async #knowTopics(positions: readonly FetchPosition[], signal: AbortSignal): Promise<void> {
+  /** False if a topic's leaders could not be had by `endMs`: no broker answers. */
+  async #knowTopics(
+    positions: readonly FetchPosition[],
+    endMs: number,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     for (const { topic } of positions) {
-      if (this.#cluster.peek(topic) === undefined) await this.#cluster.topic(topic, signal);
+      if (this.#cluster.peek(topic) !== undefined) continue;
+      // A topic that is not there is told as such, even if that takes a little longer.
+      const waitMs = Math.max(endMs - performance.now(), 2 * unknownMsMax);
+      const late = Promise.withResolvers<boolean>();
+      const timer = setTimeout(() => late.resolve(false), waitMs);
+      const load = this.#cluster.topic(topic, signal).then(() => true);
+      const isKnown = await Promise.race([load, late.promise]).finally(() => clearTimeout(timer));
+      if (!isKnown) return false;
     }
+    return true;
   }
 
   /** Asks each leader for its partitions; returns their lanes. */
@@ -86,14 +99,14 @@ export class Fetcher {
     }
     if (isLeaderless) this.#leaderlessSinceMs ??= performance.now();
     else this.#leaderlessSinceMs = undefined;
-    const bytesMax = Math.max(1, Math.floor(limits.bytesMax / Math.max(1, byLane.size)));
+    const bytesMax = int32(limits.bytesMax / Math.max(1, byLane.size));
     for (const [lane, asked] of byLane) {
       lane.ask({
         positions: asked,
         isCommittedOnly: this.#config.isolation === "committed",
         waitMsMax: Math.max(0, Math.min(serverWaitMsMax, Math.ceil(limits.waitMsMax))),
         bytesMax,
-        partitionBytesMax: Math.min(limits.partitionBytesMax, bytesMax),
+        partitionBytesMax: Math.min(int32(limits.partitionBytesMax), bytesMax),
       });
     }
     for (const [channel, lane] of this.#lanes) {
@@ -245,6 +258,11 @@ type ByPartition = ReadonlyMap<string, ReadonlyMap<number, FetchPosition>>;
 interface Sorting {
   readonly wanted: ByPartition;
   readonly collected: Collected;
+}
+
+/** A limit as the wire can say it. */
+function int32(limit: number): number {
+  return Math.max(1, Math.min(2 ** 31 - 1, Math.floor(limit)));
 }
 
 function byPartition(positions: readonly FetchPosition[]): ByPartition {

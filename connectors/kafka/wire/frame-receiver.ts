@@ -93,11 +93,19 @@ export class FrameReceiver {
 
   #reserve(length: number): void {
     if (length <= this.#active.bytes.length) return;
-    const grown = newBlock(2 ** Math.ceil(Math.log2(length)));
+    const grown = newBlock(capacityFor(length));
     grown.bytes.set(this.#active.bytes.subarray(0, this.#used));
     this.#active = grown;
   }
 }
+
+/** Doubled while it is small; then an eighth above, in whole MiB, as answers are nearly of a size. */
+function capacityFor(length: number): number {
+  if (length <= mebibyte) return 2 ** Math.ceil(Math.log2(length));
+  return Math.ceil((length * 1.125) / mebibyte) * mebibyte;
+}
+
+const mebibyte = 1_048_576;
 
 function newBlock(length: number): Block {
   const bytes = new Uint8Array(length);

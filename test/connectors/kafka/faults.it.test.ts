@@ -177,6 +177,20 @@ describeWithServers(["kafka"], "kafka: faults", () => {
     });
   }
 
+  test("a fetch of a topic that is new to us ends in time without a broker too", async () => {
+    await play(async ({ proxy, topic }) => {
+      const other = await openTransport(`kafka://127.0.0.1:${proxy.port}`, signal());
+      proxy.set({ connections: "silence" });
+      proxy.reset();
+      const limits = { ...patient, waitMsMax: 200 };
+      const before = performance.now();
+      const positions = [{ topic, partition: 0, offset: 0 }];
+      expect(await other.fetch(positions, limits, signal())).toEqual([]);
+      expect(performance.now() - before).toBeLessThan(2_000);
+      await other.close();
+    });
+  });
+
   test("answers cut at any byte lose and double nothing", async () => {
     await play(async ({ proxy, transport, topic }) => {
       const count = 100;
