@@ -1,0 +1,210 @@
+/**
+ * Cost of a bar to a real QuestDB and back.
+ * Measures: one page of bars until it is visible with its coverage, and all of it read into columns.
+ * Does not measure: a network, a table that is full, many writers. Client and server share the
+ * cores. The limits send the same lines with `fetch` to a table of their own until they are
+ * visible, and read the same rows as bytes without looking at them; the baseline is the official
+ * client, on a tenth of the rows.
+ */
+import { connect } from "node:net";
+import { Sender } from "@questdb/nodejs-client";
+import { openHistory } from "../../connectors/questdb/index.ts";
+import { createText, rowsSpec } from "../../connectors/questdb/tables.ts";
+import { type QuestdbServer, startQuestdb } from "../../runtime/cli/servers/index.ts";
+import {
+  type ColumnBatch,
+  type HistoryStore,
+  IlpEncoder,
+  IlpSeries,
+  newColumnBatch,
+  type Series,
+  sliceColumns,
+} from "../../runtime/index.ts";
+import { type Measured, medianOf, type Suite } from "../harness.ts";
+import { bars } from "../market.ts";
+
+const rounds = 3;
+const minuteMs = 60_000;
+const startMs = Date.UTC(2021, 0, 1);
+const requestRows = 50_000;
+const requestBytes = 2 ** 23;
+const inFlight = 2;
+const series: Series = {
+  nodeId: "0123456789abcdef0123456789abcdef",
+  definitionId: "fedcba9876543210fedcba9876543210",
+  key: "BTCUSDT",
+  interval: "1m",
+  schema: bars,
+};
+
+/** What a round came to, ns a row. */
+interface Round {
+  readonly write: number;
+  readonly bareWrite: number;
+  readonly client: number;
+  readonly read: number;
+  readonly bareRead: number;
+}
+
+/** Bars to QuestDB and back. */
+export const questdb: Suite = {
+  name: "questdb",
+  needsServers: true,
+  async measure({ timeMs }, signal): Promise<readonly Measured[]> {
+    const count = Math.max(10_000, Math.min(400_000, timeMs * 100));
+    const rows = makeBars(count);
+    await using server = await startQuestdb({ purpose: "work" });
+    const found: Round[] = [];
+    // The first round warms both sides up.
+    for (let round = 0; round <= rounds; round += 1) {
+      const one = await measureRound(server, `r${round}`, rows, signal);
+      if (round > 0) found.push(one);
+    }
+    const median = (name: keyof Round): number => medianOf(found.map((round) => round[name]));
+    const note = `${count} bars, ${rounds} rounds`;
+    return [
+      { name: "questdb write", role: "ours", nsPerRecord: median("write"), note },
+      { name: "the official client, write", role: "baseline", nsPerRecord: median("client") },
+      { name: "lines with fetch, write", role: "limit", nsPerRecord: median("bareWrite") },
+      { name: "questdb read", role: "ours", nsPerRecord: median("read"), note },
+      { name: "the same rows as bytes, read", role: "limit", nsPerRecord: median("bareRead") },
+    ];
+  },
+};
+
+async function measureRound(
+  server: QuestdbServer,
+  name: string,
+  rows: ColumnBatch,
+  signal: AbortSignal,
+): Promise<Round> {
+  const { port } = server;
+  const tables = { bare: `bare_${name}`, client: `client_${name}` };
+  for (const table of Object.values(tables)) await query(port, createText(rowsSpec(table, bars)));
+  const url = `${server.url}?prefix=ours_${name}`;
+  const store = await openHistory(url, { mode: "write", isSimulated: false }, signal);
+  // A page of one bar makes the table: the others have theirs too.
+  await store.persist(series, pageOf(sliceColumns(rows, 0, 1)), signal);
+  const perRow = async (count: number, run: () => Promise<unknown>): Promise<number> => {
+    const began = performance.now();
+    await run();
+    return ((performance.now() - began) * 1e6) / count;
+  };
+  const write = await perRow(
+    rows.count,
+    async () => await store.persist(series, pageOf(rows), signal),
+  );
+  const bareWrite = await perRow(rows.count, async () => await writeBare(port, tables.bare, rows));
+  const some = sliceColumns(rows, 0, Math.ceil(rows.count / 10));
+  const client = await perRow(some.count, async () => await writeClient(port, tables.client, some));
+  const read = await perRow(rows.count, async () => await readAll(store, rows.count, signal));
+  const bareRead = await perRow(rows.count, async () => await readBare(server.pgPort, tables.bare));
+  await store.close();
+  return { write, bareWrite, client, read, bareRead };
+}
+
+function makeBars(count: number): ColumnBatch {
+  const kinds = Object.values(bars);
+  const batch = newColumnBatch(count, kinds.length);
+  for (let i = 0; i < count; i += 1) {
+    batch.ts[i] = startMs + i * minuteMs;
+    for (const [f, column] of batch.columns.entries()) {
+      column[i] = kinds[f] === "f64" ? 100 + ((i * 7 + f) % 1_000) / 64 : batch.ts[i]! + f;
+    }
+  }
+  return batch;
+}
+
+function pageOf(rows: ColumnBatch) {
+  const end = rows.ts[rows.count - 1]! + minuteMs;
+  return { rows, have: [{ start: rows.ts[0]!, end }], empty: [] };
+}
+
+async function readAll(store: HistoryStore, count: number, signal: AbortSignal): Promise<void> {
+  let found = 0;
+  const range = { start: startMs, end: startMs + count * minuteMs };
+  for await (const batch of store.fetch(series, range, signal)) found += batch.count;
+  if (found !== count) throw new Error(`Read ${found} rows, wanted ${count}`);
+}
+
+/** The loop one would write by hand: encode, post, no retries, then wait until it is visible. */
+async function writeBare(port: number, table: string, rows: ColumnBatch): Promise<void> {
+  const lines = IlpSeries.of(series, table);
+  let next = 0;
+  const post = async (): Promise<void> => {
+    const encoder = new IlpEncoder({ bytesMax: requestBytes, timeUnit: "us" });
+    while (next < rows.count) {
+      encoder.reset();
+      const to = Math.min(rows.count, next + requestRows);
+      next += encoder.append(lines, sliceColumns(rows, next, to));
+      const body = encoder.written();
+      const answer = await fetch(`http://127.0.0.1:${port}/write`, { method: "POST", body });
+      if (answer.status !== 204) throw new Error(await answer.text());
+    }
+  };
+  await Promise.all(Array.from({ length: inFlight }, post));
+  await untilVisible(port, table, rows.count);
+}
+
+async function writeClient(port: number, table: string, rows: ColumnBatch): Promise<void> {
+  const sender = await Sender.fromConfig(
+    `http::addr=127.0.0.1:${port};stdlib_http=on;protocol_version=2;auto_flush_rows=${requestRows}`,
+  );
+  const fields = Object.entries(bars);
+  for (let row = 0; row < rows.count; row += 1) {
+    sender.table(table).symbol("node_id", series.nodeId);
+    sender.symbol("definition_id", series.definitionId).symbol("key", series.key);
+    sender.symbol("interval", series.interval).intColumn("seq", 0);
+    for (const [f, [field, kind]] of fields.entries()) {
+      const value = rows.columns[f]![row]!;
+      if (kind === "f64") sender.floatColumn(field, value);
+      else sender.intColumn(field, value);
+    }
+    await sender.at(rows.ts[row]!, "ms");
+  }
+  await sender.flush();
+  await sender.close();
+  await untilVisible(port, table, rows.count);
+}
+
+/** Reads all rows of `table` in PostgreSQL's binary form and drops the bytes. */
+async function readBare(port: number, table: string): Promise<void> {
+  const sql = `SELECT ts::long / 1000, seq, ${Object.keys(bars).join(", ")} FROM ${table} WHERE node_id = '${series.nodeId}' AND removed = false ORDER BY ts`;
+  const int32 = (value: number): Buffer => {
+    const bytes = Buffer.alloc(4);
+    bytes.writeInt32BE(value);
+    return bytes;
+  };
+  const message = (kind: string, ...parts: readonly (string | Buffer)[]): Buffer => {
+    const body = Buffer.concat(parts.map((part) => Buffer.from(part as string)));
+    return Buffer.concat([Buffer.from(kind), int32(body.length + 4), body]);
+  };
+  const ask = Buffer.concat([
+    message("P", "\0", `${sql}\0`, "\0\0"),
+    message("B", "\0\0\0\0\0\0\0\u0001\0\u0001"),
+    message("E", "\0", int32(0)),
+    message("S"),
+  ]);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const socket = connect({ port, host: "127.0.0.1" });
+  const steps = [message("p", "quest\0"), ask];
+  socket.on("error", reject);
+  socket.on("data", (bytes: Buffer) => {
+    const step = steps.shift();
+    if (step !== undefined) socket.write(step);
+    else if (bytes.subarray(-6).toString("latin1") === "Z\0\0\0\u0005I") resolve();
+  });
+  socket.write(message("", int32(196_608), "user\0admin\0database\0qdb\0\0"));
+  await promise;
+  socket.destroy();
+}
+
+async function query(port: number, sql: string): Promise<unknown> {
+  const answer = await fetch(`http://127.0.0.1:${port}/exec?query=${encodeURIComponent(sql)}`);
+  const { dataset } = (await answer.json()) as { dataset?: unknown[][] };
+  return dataset?.[0]?.[0];
+}
+
+async function untilVisible(port: number, table: string, count: number): Promise<void> {
+  while ((await query(port, `SELECT count() FROM ${table}`)) !== count) await Bun.sleep(2);
+}
