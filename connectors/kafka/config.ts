@@ -78,8 +78,6 @@ export interface KafkaConfig {
   readonly isolation: "committed" | "uncommitted";
   readonly unavailableMsMax: number;
   readonly wire: WireSettings;
-  /** The URL without its password, for messages. */
-  readonly displayUrl: string;
 }
 
 /**
@@ -109,7 +107,7 @@ export function parseKafkaUrl(url: string): KafkaConfig {
   const { requestMsMax, requestBytesMax, responseBytesMax } = found;
   const limits = { connectMsMax, stallMsMax, requestMsMax, requestBytesMax, responseBytesMax };
   const wire = { clientId, ...limits, tls, login };
-  return { seeds: hosts, isolation, unavailableMsMax, displayUrl, wire };
+  return { seeds: hosts, isolation, unavailableMsMax, wire };
 }
 
 type Found = z.output<typeof kafkaConfig>;

@@ -23,14 +23,10 @@ export const errorCode = {
   none: 0,
   offsetOutOfRange: 1,
   unknownTopicOrPartition: 3,
-  leaderNotAvailable: 5,
   messageTooLarge: 10,
   invalidTopic: 17,
   recordListTooLarge: 18,
-  unsupportedSaslMechanism: 33,
-  unsupportedVersion: 35,
   duplicateSequence: 46,
-  saslAuthenticationFailed: 58,
 } as const;
 
 const known: Readonly<Record<number, readonly [name: string, advice: ErrorAdvice]>> = {

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { connectors } from "../../../connectors/index.ts";
 import { parseKafkaUrl } from "../../../connectors/kafka/config.ts";
 
 /** What the refusal of `url` says. */
@@ -48,4 +49,14 @@ test("settings that need each other are refused alone", () => {
   expect(refusal("kafka://me@h:1?sasl=plain&passwordEnv=QMTL_NONE")).toContain("QMTL_NONE");
   expect(refusal("kafka://%E0:x@h:1?sasl=plain")).toContain("percent-encoded");
   expect(refusal("kafka:h:1")).toContain("no URL of brokers");
+});
+
+test("kafka: is a transport and nothing else", () => {
+  const url = "kafka://127.0.0.1:9092";
+  const { module, export: name } = connectors.refOf("transport", url);
+  expect(module).toEndWith("/connectors/kafka/index.ts");
+  expect(name).toBe("openTransport");
+  expect(() => connectors.refOf("state", url)).toThrow(
+    expect.objectContaining({ code: "CONFIG_INVALID" }),
+  );
 });
