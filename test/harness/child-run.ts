@@ -20,6 +20,8 @@ export interface ChildOptions {
   readonly cwd: string;
   /** Variables on top of an environment without any `QMTL_*` or proxy. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Command that starts the program, such as `setpriv`. */
+  readonly wrap?: readonly string[];
 }
 
 /** An address that nothing listens on: what goes through it finds no exchange, on any machine. */
@@ -28,12 +30,12 @@ export const deadProxy: Readonly<Record<string, string>> = { HTTPS_PROXY: "http:
 /** A program that runs Bun with `args`, as a user would start it. */
 export function spawnBun(
   args: readonly string[],
-  { cwd, env = {} }: ChildOptions,
+  { cwd, env = {}, wrap = [] }: ChildOptions,
 ): Bun.Subprocess<"ignore", "pipe", "pipe"> {
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^QMTL_|_PROXY$/i.test(name) && name !== "NODE_ENV" && name !== "FORCE_COLOR",
   );
-  return Bun.spawn([process.execPath, ...args], {
+  return Bun.spawn([...wrap, process.execPath, ...args], {
     cwd,
     env: { ...Object.fromEntries(inherited), NO_COLOR: "1", ...env },
     stdin: "ignore",

@@ -134,7 +134,7 @@ function readSymbols(file: string): readonly string[] {
   } catch (error) {
     throw new QmtlError(
       "CONFIG_INVALID",
-      `Cannot read the symbols file "${file}": ${errorText(error)}`,
+      `Cannot read the symbols file "${file}": ${errorText(error)}, wanted symbols, one a line`,
     );
   }
 }
