@@ -137,4 +137,40 @@ describeWithServers(["questdb"], "QuestDB behind a bad network", (started) => {
     expect((await store.coverage(series, signal())).have).toEqual([bars(0, 2)]);
     await store.close();
   }, 60_000);
+
+  test("a server with a login takes ours, refuses others by name, and may freeze", async () => {
+    const login = { user: "me", password: "p@ss:word" };
+    await using questdb = await startQuestdb({
+      settings: {
+        "http.user": login.user,
+        "http.password": login.password,
+        "pg.user": login.user,
+        "pg.password": login.password,
+      },
+    });
+    const urlOf = (password: string): string =>
+      questdb.url.replace("://", `://me:${encodeURIComponent(password)}@`);
+    const store = await openHistory(urlOf(login.password), write, signal());
+    const series = newSeries();
+    await store.persist(series, pageOf(0, 5), signal());
+    expect(await barsIn(store, series)).toEqual(numbers(0, 5));
+
+    for (const url of [questdb.url, urlOf("wrong")]) {
+      const failure = await failureOf(openHistory(url, write, signal()));
+      expect(hasCode(failure, "CONFIG_INVALID")).toBe(true);
+      expect(String(failure)).not.toContain('wrong"');
+    }
+    questdb.freeze();
+    const writing = store.persist(series, pageOf(5, 10), signal());
+    const reading = barsIn(store, series);
+    const frozen = (async () => {
+      await Bun.sleep(500);
+      return "frozen";
+    })();
+    expect(await Promise.race([writing, reading, frozen])).toBe("frozen");
+    questdb.thaw();
+    await Promise.all([writing, reading]);
+    expect(await barsIn(store, series)).toEqual(numbers(0, 10));
+    await store.close();
+  }, 60_000);
 });
