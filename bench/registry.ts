@@ -1,0 +1,28 @@
+import { chain } from "./compute/chain.bench.ts";
+import { codeIdentity, nodeId } from "./compute/ids.bench.ts";
+import { window } from "./compute/window.bench.ts";
+import { type MicroSuite, type Suite, suiteOf } from "./harness.ts";
+import { backtest } from "./stores/backtest.bench.ts";
+import { questdb } from "./stores/questdb.bench.ts";
+import { sqliteRead, sqliteWrite } from "./stores/sqlite.bench.ts";
+import { decode } from "./wire/decode.bench.ts";
+import { encode } from "./wire/encode.bench.ts";
+import { ilp } from "./wire/ilp.bench.ts";
+import { walk } from "./wire/walk.bench.ts";
+
+/** Work inside one thread, in the order a record goes; `bun test` runs each once on small inputs. */
+export const microSuites: readonly MicroSuite[] = [
+  walk,
+  decode,
+  window,
+  chain,
+  encode,
+  ilp,
+  sqliteWrite,
+  sqliteRead,
+  codeIdentity,
+  nodeId,
+];
+
+/** Everything that `bun run bench` knows, in the order of its table. */
+export const suites: readonly Suite[] = [...microSuites.map(suiteOf), backtest, questdb];
