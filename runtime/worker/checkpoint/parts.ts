@@ -16,12 +16,16 @@ export interface CheckpointPart {
   read(input: ByteReader): void;
 }
 
+/** Floats before the rows of a slot: slot, rows that follow, isWhole, stamp, close. */
+const slotHeader = 5;
+
 /**
  * Rows of a store: per changed slot its number, how many new rows follow (all it holds if the past
  * was changed), the newest close, and the rows column by column.
  */
 export class StorePart implements CheckpointPart {
   readonly #store: ColumnStore;
+  /** Stamps at the last save, by slot; 0 is a slot without any. */
   readonly #saved: Float64Array;
 
   constructor(store: ColumnStore) {
@@ -35,13 +39,14 @@ export class StorePart implements CheckpointPart {
   }
 
   writeDelta(out: ByteWriter): void {
+    const saved = this.#saved;
     const { stamps, slots } = this.#store;
     const countAt = out.holdU32();
     let count = 0;
     for (let slot = 0; slot < slots; slot += 1) {
-      if (stamps[slot] === this.#saved[slot]) continue;
+      if (stamps[slot] === saved[slot]) continue;
       this.#writeSlot(out, slot);
-      this.#saved[slot] = stamps[slot]!;
+      saved[slot] = stamps[slot]!;
       count += 1;
     }
     out.setU32(countAt, count);
@@ -49,25 +54,38 @@ export class StorePart implements CheckpointPart {
 
   read(input: ByteReader): void {
     const store = this.#store;
-    const { columnCount, slots, stride, values } = store;
     const count = input.u32();
     for (let i = 0; i < count; i += 1) {
-      const slot = input.u32();
-      const rows = input.u32();
-      const isWhole = input.u32() === 1;
-      if (slot >= slots || rows > store.period) throw corrupt(`slot ${slot} of ${slots}`);
-      const stamp = input.f64();
-      const close = input.f64();
-      if (isWhole) store.clear(slot);
-      const places = Array.from({ length: rows }, () => store.append(slot));
-      // Appending may have moved the block's rows: the last place tells where they ended up.
-      const end = (places.at(-1) ?? 0) + 1;
-      for (let column = 0; column < columnCount; column += 1) {
-        input.floats(values, end - rows + column * stride, rows);
+      const at = input.take(slotHeader);
+      const { numbers } = input;
+      const slot = numbers[at]!;
+      const rows = numbers[at + 1]!;
+      const isWhole = numbers[at + 2] === 1;
+      if (!(slot < store.slots && rows <= store.period)) {
+        throw corrupt(`slot ${slot} with ${rows} rows, of ${store.slots} with ${store.period}`);
       }
-      store.stamps[slot] = stamp;
-      store.closes[slot] = close;
-      this.#saved[slot] = stamp;
+      if (isWhole) store.clear(slot);
+      else if (store.stamps[slot]! + rows !== numbers[at + 3]) {
+        throw corrupt(`a change of slot ${slot} that does not follow on the one before it`);
+      }
+      this.#readRows(input, slot, rows);
+      store.stamps[slot] = numbers[at + 3]!;
+      store.closes[slot] = numbers[at + 4]!;
+      this.#saved[slot] = numbers[at + 3]!;
+    }
+  }
+
+  #readRows(input: ByteReader, slot: number, rows: number): void {
+    const { columnCount, stride, values } = this.#store;
+    let end = 0;
+    for (let i = 0; i < rows; i += 1) end = this.#store.append(slot) + 1;
+    // Appending may have moved the block's rows: the last place tells where they ended up.
+    let from = input.take(columnCount * rows);
+    const { numbers } = input;
+    for (let column = 0; column < columnCount; column += 1) {
+      const to = end - rows + column * stride;
+      for (let i = 0; i < rows; i += 1) values[to + i] = numbers[from + i]!;
+      from += rows;
     }
   }
 
@@ -77,25 +95,33 @@ export class StorePart implements CheckpointPart {
     const fresh = stamps[slot]! - this.#saved[slot]!;
     const isWhole = this.#saved[slot] === 0 || fresh > held;
     const count = isWhole ? held : fresh;
-    out.u32(slot);
-    out.u32(count);
-    out.u32(isWhole ? 1 : 0);
-    out.f64(stamps[slot]!);
-    out.f64(closes[slot]!);
-    const from = slot * slotSize + ends[slot]! - count;
+    const at = out.reserve(slotHeader + columnCount * count);
+    const { numbers } = out;
+    numbers[at] = slot;
+    numbers[at + 1] = count;
+    numbers[at + 2] = isWhole ? 1 : 0;
+    numbers[at + 3] = stamps[slot]!;
+    numbers[at + 4] = closes[slot]!;
+    let from = slot * slotSize + ends[slot]! - count;
+    let to = at + slotHeader;
     for (let column = 0; column < columnCount; column += 1) {
-      out.floats(values, from + column * stride, count);
+      for (let i = 0; i < count; i += 1) numbers[to + i] = values[from + i]!;
+      from += stride;
+      to += count;
     }
   }
 }
 
-/** Floats by slot, `width` each: what differs from the last save is written. */
+/**
+ * Floats by slot, `width` each, in arrays of their own: what differs from the last save is written,
+ * slot and floats after each other.
+ */
 export class FloatsPart implements CheckpointPart {
   readonly #read: (slot: number) => Float64Array | undefined;
   readonly #open: (slot: number) => Float64Array;
   readonly #slots: number;
   readonly #width: number;
-  readonly #saved = new Map<number, Float64Array>();
+  readonly #saved: SavedFloats;
 
   /** `read` gives a slot's floats if it has any, `open` makes them. */
   constructor(
@@ -108,12 +134,12 @@ export class FloatsPart implements CheckpointPart {
     this.#width = width;
     this.#read = read;
     this.#open = open;
+    this.#saved = new SavedFloats(slots, width);
   }
 
   /** The floats of one array, one a slot. */
-  static ofArray(values: Float64Array): FloatsPart {
-    const one = (slot: number): Float64Array => values.subarray(slot, slot + 1);
-    return new FloatsPart(values.length, 1, one, one);
+  static ofArray(values: Float64Array): CheckpointPart {
+    return new ArrayPart(values);
   }
 
   writeBase(out: ByteWriter): void {
@@ -126,10 +152,10 @@ export class FloatsPart implements CheckpointPart {
     let count = 0;
     for (let slot = 0; slot < this.#slots; slot += 1) {
       const floats = this.#read(slot);
-      if (floats === undefined || isSame(floats, this.#saved.get(slot))) continue;
-      out.u32(slot);
-      out.floats(floats, 0, this.#width);
-      this.#saved.set(slot, floats.slice());
+      if (floats === undefined || !this.#saved.take(slot, floats, 0)) continue;
+      const at = out.reserve(1 + this.#width);
+      out.numbers[at] = slot;
+      for (let i = 0; i < this.#width; i += 1) out.numbers[at + 1 + i] = floats[i]!;
       count += 1;
     }
     out.setU32(countAt, count);
@@ -138,20 +164,83 @@ export class FloatsPart implements CheckpointPart {
   read(input: ByteReader): void {
     const count = input.u32();
     for (let i = 0; i < count; i += 1) {
-      const slot = input.u32();
-      if (slot >= this.#slots) throw corrupt(`slot ${slot} of ${this.#slots}`);
+      const slot = input.f64();
+      if (!(slot < this.#slots)) throw corrupt(`slot ${slot} of ${this.#slots}`);
       const floats = this.#open(slot);
       input.floats(floats, 0, this.#width);
-      this.#saved.set(slot, floats.slice());
+      this.#saved.take(slot, floats, 0);
     }
   }
 }
 
-/** Bit for bit, so that NaN equals NaN. */
-function isSame(a: Float64Array, b: Float64Array | undefined): boolean {
-  if (b === undefined) return false;
-  for (let i = 0; i < a.length; i += 1) if (!Object.is(a[i], b[i])) return false;
-  return true;
+/** The same with one array for all slots, one float a slot. */
+class ArrayPart implements CheckpointPart {
+  readonly #values: Float64Array;
+  readonly #saved: SavedFloats;
+
+  constructor(values: Float64Array) {
+    this.#values = values;
+    this.#saved = new SavedFloats(values.length, 1);
+  }
+
+  writeBase(out: ByteWriter): void {
+    this.#saved.clear();
+    this.writeDelta(out);
+  }
+
+  writeDelta(out: ByteWriter): void {
+    const countAt = out.holdU32();
+    let count = 0;
+    for (let slot = 0; slot < this.#values.length; slot += 1) {
+      if (!this.#saved.take(slot, this.#values, slot)) continue;
+      const at = out.reserve(2);
+      out.numbers[at] = slot;
+      out.numbers[at + 1] = this.#values[slot]!;
+      count += 1;
+    }
+    out.setU32(countAt, count);
+  }
+
+  read(input: ByteReader): void {
+    const count = input.u32();
+    for (let i = 0; i < count; i += 1) {
+      const slot = input.f64();
+      if (!(slot < this.#values.length)) throw corrupt(`slot ${slot} of ${this.#values.length}`);
+      this.#values[slot] = input.f64();
+      this.#saved.take(slot, this.#values, slot);
+    }
+  }
+}
+
+/** What was saved last, by slot. */
+class SavedFloats {
+  readonly #width: number;
+  readonly #values: Float64Array;
+  readonly #isThere: Uint8Array;
+
+  constructor(slots: number, width: number) {
+    this.#width = width;
+    this.#values = new Float64Array(slots * width);
+    this.#isThere = new Uint8Array(slots);
+  }
+
+  clear(): void {
+    this.#isThere.fill(0);
+  }
+
+  /** Takes the slot's floats, which lie at `from`; false if they are those it had, to the bit. */
+  take(slot: number, floats: Float64Array, from: number): boolean {
+    const to = slot * this.#width;
+    let isNew = this.#isThere[slot] === 0;
+    for (let i = 0; i < this.#width; i += 1) {
+      // NaN equals NaN here, and -0 is not 0.
+      if (Object.is(this.#values[to + i], floats[from + i])) continue;
+      this.#values[to + i] = floats[from + i]!;
+      isNew = true;
+    }
+    this.#isThere[slot] = 1;
+    return isNew;
+  }
 }
 
 /** Keys in the order of their slots: the new ones since the last save. */

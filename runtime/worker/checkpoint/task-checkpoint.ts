@@ -1,7 +1,7 @@
 import { type Restored, type StateStore } from "../../contract/state-store.ts";
 import { systemClock } from "../../core/clock.ts";
-import { hasCode, QmtlError } from "../../core/errors.ts";
-import { ByteReader, ByteWriter } from "./bytes.ts";
+import { errorText, hasCode, QmtlError } from "../../core/errors.ts";
+import { ByteReader, ByteWriter, corrupt } from "./bytes.ts";
 import { type CheckpointPart } from "./parts.ts";
 
 /** Version of meta's form. */
@@ -150,8 +150,7 @@ export class TaskCheckpoint {
   }
 
   #metaOf(bytes: Uint8Array): Meta {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by `commit`; form and plan are checked
-    const meta = JSON.parse(new TextDecoder().decode(bytes)) as Meta;
+    const meta = parsed(bytes);
     if (meta.format === format && meta.plan === this.#plan) return meta;
     throw new QmtlError(
       "CHECKPOINT_PLAN_CHANGED",
@@ -168,6 +167,7 @@ export class TaskCheckpoint {
       if (piece.length === 0) continue;
       const reader = new ByteReader(piece);
       for (const part of this.#parts) part.read(reader);
+      if (!reader.isAtEnd) throw corrupt("more state than this plan has");
     }
   }
 
@@ -178,6 +178,19 @@ export class TaskCheckpoint {
       { task: this.#name, epoch: this.#epoch },
     );
   }
+}
+
+/** @throws QmtlError CHECKPOINT_CORRUPT if the bytes are no JSON object. */
+function parsed(bytes: Uint8Array): Meta {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder().decode(bytes));
+  } catch (error) {
+    throw corrupt(`a position that can't be read (${errorText(error)})`);
+  }
+  if (typeof value !== "object" || value === null) throw corrupt("a position of an unknown form");
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by `commit`; form and plan are checked
+  return value as Meta;
 }
 
 /** Repeats what is safe to repeat while the store can't be reached, with growing pauses. */
