@@ -48,6 +48,7 @@ const list = defineCommand({
         }
         const table = new Table({
           head: ["node", "key", "interval", "bars", "from", "to", "gaps"],
+          style: { head: [], border: [], compact: true },
         });
         for (const { nodeId, key, interval, have, empty } of rows) {
           const bars = barsIn(have, Interval.of(interval));
@@ -65,13 +66,19 @@ const exportRows = defineCommand({
   args: seriesArgs,
   run: async ({ args }) => {
     await runGuarded(async (signal) => {
-      const { start = 0, end = 8.64e15 } = resolveSettings(
-        { start: args.start, end: args.end, history: args.history },
+      const {
+        start = 0,
+        end = 8.64e15,
+        interval,
+      } = resolveSettings(
+        { start: args.start, end: args.end, history: args.history, interval: args.interval },
         process.env,
       );
       await withStore(args, signal, async (store) => {
-        const series = pick(await store.list(signal), args);
-        await writeCsv(store, series, { start, end }, signal);
+        const series = pick(await store.list(signal), { ...args, interval });
+        // A stream's rows as the exchange names them, a node's as the store does.
+        const time = args.node === undefined ? "openTime" : "ts";
+        await writeCsv(store, { series, time }, { start, end }, signal);
       });
     });
   },
@@ -113,7 +120,7 @@ function pick(
     (series) =>
       (args.node === undefined || series.nodeId === args.node) &&
       (args.symbol === undefined || series.key === args.symbol) &&
-      (args.interval === undefined || series.interval === Interval.of(args.interval).name),
+      (args.interval === undefined || series.interval === args.interval),
   );
   const bars = wanted.filter(({ schema }) => "takerBuyQuote" in schema);
   const [series] = wanted.length === 1 ? wanted : bars.length === 1 ? bars : [];
@@ -126,12 +133,12 @@ function pick(
 
 async function writeCsv(
   store: HistoryStore,
-  series: Series,
+  { series, time }: { readonly series: Series; readonly time: string },
   range: TimeRange,
   signal: AbortSignal,
 ): Promise<void> {
   const fields = Object.entries(series.schema);
-  console.log(["openTime", ...fields.map(([name]) => name)].join(","));
+  console.log([time, ...fields.map(([name]) => name)].join(","));
   for await (const batch of store.fetch(series, range, signal)) {
     const lines: string[] = [];
     for (let row = 0; row < batch.count; row += 1) {

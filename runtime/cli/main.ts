@@ -1,6 +1,8 @@
 #!/usr/bin/env bun
 /** The commands, each loaded when it is called. */
-import { defineCommand, runMain } from "citty";
+import { defineCommand, runCommand, runMain } from "citty";
+import { checkFlags } from "./flags.ts";
+import { runGuarded } from "./guard.ts";
 
 const main = defineCommand({
   meta: {
@@ -20,4 +22,11 @@ const main = defineCommand({
   },
 });
 
-await runMain(main);
+const argv = process.argv.slice(2);
+await runGuarded(async () => await checkFlags(main, argv));
+if (process.exitCode !== 1) {
+  // What follows a strategy's file is the strategy's, --help too.
+  const isStrategy = argv[0] === "run" && argv[1] !== undefined && !argv[1].startsWith("-");
+  if (isStrategy) await runCommand(main, { rawArgs: argv });
+  else await runMain(main);
+}
