@@ -1,14 +1,15 @@
-import { Worker } from "node:worker_threads";
+import { MessageChannel } from "node:worker_threads";
+import { Piscina } from "piscina";
 import { reasonOf } from "../core/clock.ts";
 import { errorText, fromErrorData, QmtlError } from "../core/errors.ts";
 import { type Component, type Root } from "../graph/components.ts";
+import { type NodeRows, type ReplayOrder, type TaskCounts } from "../worker/protocol.ts";
 import {
-  type NodeRows,
-  type Order,
-  type ReplayOrder,
-  type Report,
-  type TaskCounts,
-} from "../worker/protocol.ts";
+  type ReplayEnd,
+  type ReplayJob,
+  type ReplayNews,
+  type ReplayWord,
+} from "../worker/replay/replay-job.ts";
 
 /** A replay dealt to threads: one order per thread, and what is done with what comes back. */
 export interface ReplayThreads {
@@ -18,92 +19,110 @@ export interface ReplayThreads {
   readonly onRows: (root: Root, rows: number) => void;
 }
 
+/** Time in which a thread that was told to stop ends by itself, ms. */
+const stopMsMax = 2_000;
+
 /**
- * Runs each order on a thread of its own: a static map, a task lives on one thread for its life.
- * The first failure stops all of them; every thread has ended when this settles.
+ * Runs the orders as finite jobs on a pool with a thread for each. The first failure stops all of
+ * them; every thread has ended when this settles.
  *
- * @throws QmtlError what a worker failed with, or WORKER_FAILED if one died without a word.
+ * @throws QmtlError what a job failed with, or WORKER_FAILED if its thread died without a word.
  */
 export async function runReplayThreads(
   threads: ReplayThreads,
   signal: AbortSignal,
 ): Promise<readonly TaskCounts[]> {
+  const count = threads.orders.length;
+  const pool = new Piscina<ReplayJob, ReplayEnd>({
+    filename: new URL("../worker/replay/replay-job.ts", import.meta.url).href,
+    name: "runReplayJob",
+    minThreads: count,
+    maxThreads: count,
+    // A job has ports and sockets of its own: its thread must not sleep between tasks.
+    atomics: "disabled",
+  });
   const failure = new AbortController();
   const both = AbortSignal.any([signal, failure.signal]);
-  const runs = threads.orders.map(async (order) => {
-    try {
-      return await runThread(order, threads, both);
-    } catch (error) {
-      failure.abort(error);
-      throw error;
-    }
-  });
-  const settled = await Promise.allSettled(runs);
-  if (failure.signal.aborted) throw reasonOf(failure.signal);
-  return settled.map((result) => {
-    if (result.status === "rejected") throw result.reason;
-    return result.value;
-  });
+  try {
+    const runs = threads.orders.map(async (order) => {
+      try {
+        return await runJob(pool, order, threads, both);
+      } catch (error) {
+        failure.abort(error);
+        throw error;
+      }
+    });
+    const settled = await Promise.allSettled(runs);
+    if (failure.signal.aborted) throw reasonOf(failure.signal);
+    return settled.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+  } finally {
+    await pool.destroy();
+  }
 }
 
-async function runThread(
+async function runJob(
+  pool: Piscina<ReplayJob, ReplayEnd>,
   order: ReplayOrder,
   threads: ReplayThreads,
   signal: AbortSignal,
 ): Promise<TaskCounts> {
   signal.throwIfAborted();
-  const worker = new Worker(new URL("../worker/entry.ts", import.meta.url));
-  const send = (message: Order): void => worker.postMessage(message);
-  let counts: TaskCounts | undefined;
+  const { port1: port, port2 } = new MessageChannel();
+  const tell = (word: ReplayWord): void => port.postMessage(word);
+  const kill = new AbortController();
+  let killing: ReturnType<typeof setTimeout> | undefined;
+  const stop = (): void => {
+    tell({ kind: "stop" });
+    killing ??= setTimeout(() => kill.abort(), stopMsMax);
+  };
   let failed: Error | undefined;
   let storing = Promise.resolve();
-  const stop = (): void => send({ kind: "stop" });
-  signal.addEventListener("abort", stop, { once: true });
-  const onReport = (report: Report): void => {
-    switch (report.kind) {
-      case "rows":
-        storing = storing
-          .then(async () => await threads.onOutputs(report.outputs))
-          .then(() => send({ kind: "taken", count: 1 }))
-          .catch((error: unknown) => {
-            failed ??= error instanceof Error ? error : new Error(errorText(error));
-            stop();
-          });
-        return;
-      case "progress":
-        threads.onRows(report.root, report.rows);
-        return;
-      case "done":
-        counts = report.counts;
-        return;
-      case "ended":
-        return;
-      case "failed":
-        failed ??= fromErrorData(report.error);
+  const ended = Promise.withResolvers<void>();
+  port.on("message", (news: ReplayNews) => {
+    if (news.kind === "end") {
+      ended.resolve();
+      return;
     }
-  };
-  try {
-    await new Promise<void>((resolve) => {
-      worker.on("message", onReport);
-      worker.on("error", (error) => {
+    if (news.kind === "progress") {
+      threads.onRows(news.root, news.rows);
+      return;
+    }
+    storing = storing
+      .then(async () => await threads.onOutputs(news.outputs))
+      .then(() => tell({ kind: "taken" }))
+      .catch((error: unknown) => {
         failed ??= error instanceof Error ? error : new Error(errorText(error));
+        stop();
       });
-      worker.on("exit", () => resolve());
-      send({ kind: "replay", order });
-    });
+  });
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    const end = await pool.run(
+      { order, port: port2 },
+      // The pool's type of this list is inferred from Node's `postMessage`, which Bun types otherwise.
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as said above
+      { transferList: [port2] as never, signal: kill.signal },
+    );
+    // The pool's answer may overtake what the job sent over its port before.
+    await ended.promise;
     await storing;
-  } finally {
-    signal.removeEventListener("abort", stop);
-    await worker.terminate();
-  }
-  if (failed !== undefined) throw failed;
-  if (counts === undefined) {
+    if (failed !== undefined) throw failed;
+    if ("error" in end) throw fromErrorData(end.error);
+    return end.counts;
+  } catch (error) {
+    if (failed !== undefined || error instanceof QmtlError) throw failed ?? error;
+    if (signal.aborted) throw reasonOf(signal);
     throw new QmtlError(
       "WORKER_FAILED",
-      "Cannot finish the replay: a worker thread ended without a word, wanted its counts",
+      `Cannot finish the replay: a worker thread ended before its time: ${errorText(error)}`,
+      {},
+      error,
     );
+  } finally {
+    clearTimeout(killing);
+    signal.removeEventListener("abort", stop);
+    port.close();
   }
-  return counts;
 }
 
 /** One order per share of the components, each with its own ranges and task `name/share`. */

@@ -2,7 +2,7 @@ import { type ColumnBatch } from "../contract/columns.ts";
 import { type ConnectorRef } from "../contract/connector.ts";
 import { type TimeRange } from "../contract/history-store.ts";
 import { type ErrorData } from "../core/errors.ts";
-import { type Component, type Root } from "../graph/components.ts";
+import { type Component } from "../graph/components.ts";
 import { type StrategyFlags, type StrategyRef } from "../graph/strategy.ts";
 import { type LiveResult } from "./live/live-loop.ts";
 import { type LiveOrder } from "./live/live-order.ts";
@@ -45,18 +45,12 @@ export interface ReplayOrder {
   readonly task: string;
 }
 
-/** Coordinator to worker. Readers `switch` on `kind` without a `default`. */
+/** Coordinator to a live thread. Readers `switch` on `kind` without a `default`. */
 export type Order =
-  | { readonly kind: "replay"; readonly order: ReplayOrder }
   | { readonly kind: "live"; readonly order: LiveOrder }
-  /** `count` batches of outputs have been stored: the worker may send as many more. */
-  | { readonly kind: "taken"; readonly count: number }
   | { readonly kind: "stop" };
 
-/** Worker to coordinator. Plain data only: `structuredClone` is the whole wire format. */
+/** A live thread to its coordinator. Plain data only: `structuredClone` is the whole wire format. */
 export type Report =
-  | { readonly kind: "rows"; readonly outputs: readonly NodeRows[] }
-  | { readonly kind: "progress"; readonly root: Root; readonly rows: number }
-  | { readonly kind: "done"; readonly counts: TaskCounts }
   | { readonly kind: "ended"; readonly result: LiveResult }
   | { readonly kind: "failed"; readonly error: ErrorData };
