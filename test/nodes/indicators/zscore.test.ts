@@ -8,8 +8,11 @@ runIndicatorSuite({
   make: (bars) => zscore(bars, "close", { length: 30 }),
   oracle: () =>
     new LastCloses(30, (closes) => {
-      const mean = meanOf(closes);
-      const std = Math.sqrt(meanOf(closes.map((close) => (close - mean) ** 2)));
-      return std === 0 ? 0 : (closes.at(-1)! - mean) / std;
+      // Seen from the newest close: the mean of prices near 10,000 is itself only good to 1e-12.
+      const newest = closes.at(-1)!;
+      const away = closes.map((close) => close - newest);
+      const mean = meanOf(away);
+      const std = Math.sqrt(meanOf(away.map((x) => (x - mean) ** 2)));
+      return std === 0 ? 0 : -mean / std;
     }),
 });
