@@ -92,6 +92,7 @@ const environmentNames: Readonly<Record<string, keyof RunSettings | undefined>> 
   QMTL_RECORDED_DATA: undefined,
   QMTL_SOAK: undefined,
   QMTL_SEED: undefined,
+  QMTL_KILL_ROUNDS: undefined,
   QMTL_CACHE: undefined,
   QMTL_LOG: undefined,
 };
