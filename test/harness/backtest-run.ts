@@ -17,6 +17,7 @@ export interface BacktestRun {
   readonly exportName?: string;
   readonly connectors?: Partial<ConnectorIndex>;
   readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: RunProgress) => void;
 }
 
 /** What it came to, and what it told meanwhile. */
@@ -38,7 +39,10 @@ export async function runBacktest(run: BacktestRun): Promise<BacktestResult> {
       settings: resolveSettings(run.settings, {}, "no-such-file.yml"),
       spanMs: dayMs,
       connectors: { ...realConnectors, ...run.connectors },
-      onProgress: (step) => progress.push(step),
+      onProgress: (step) => {
+        progress.push(step);
+        run.onProgress?.(step);
+      },
     },
     run.signal ?? AbortSignal.timeout(60_000),
   );
