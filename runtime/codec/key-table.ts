@@ -19,7 +19,7 @@ export interface KeyTableLimits {
  *
  *   K1  A slot keeps its key for the life of the table; slots are 0 to count - 1 without a gap.
  *   K2  Equal bytes give the same slot, and only they do.
- *   K3  Nothing is allocated for a key that is known.
+ *   K3  Nothing is allocated for a key that is known, or that finds no room.
  */
 export class KeyTable {
   readonly #keysMax: number;
@@ -66,6 +66,8 @@ export class KeyTable {
       if (hashes[slot] === hash && this.#isKey(slot, bytes, from, length)) return slot;
       at = (at + 1) & mask;
     }
+    // No view for a key that finds no room: a stream of a few keys may meet millions of others.
+    if (this.#count === this.#keysMax || length > this.#keyBytesMax) return -1;
     return this.#add(hash, at, bytes.subarray(from, from + length));
   }
 
@@ -93,7 +95,6 @@ export class KeyTable {
 
   #add(hash: number, at: number, key: Uint8Array): number {
     const slot = this.#count;
-    if (slot === this.#keysMax || key.length > this.#keyBytesMax) return -1;
     if (slot === this.#hashes.length) this.#growSlots();
     const start = this.#starts[slot]!;
     if (start + key.length > this.#bytes.length) this.#growBytes(start + key.length);

@@ -45,7 +45,10 @@ export interface LiveOptions {
   readonly threads?: number;
   readonly until?: { readonly records: number };
   readonly latency?: LatencyProbe;
-  /** Where to begin, or to go on if the position is gone: default `earliest`. */
+  /**
+   * Where to begin, and to go on if the position is gone from the topic. Default: begin at the
+   * oldest record, and end with OFFSET_OUT_OF_RANGE if the position is gone.
+   */
   readonly offsetReset?: OffsetReset;
   readonly pace?: Partial<LivePace>;
   readonly watch?: Partial<WatchLimits>;
@@ -99,7 +102,7 @@ export const Runner = {
         threads: options.threads,
         recordsMax: until?.records,
         latency: options.latency,
-        offsetReset: options.offsetReset ?? "earliest",
+        offsetReset: options.offsetReset ?? "fail",
         pace: options.pace ?? {},
         watch: options.watch ?? {},
         connectors: await loadConnectors(),

@@ -27,6 +27,7 @@ import {
   type OffsetReset,
 } from "../../worker/live/live-order.ts";
 import { runLiveLoop } from "../../worker/live/run-live-loop.ts";
+import { checkLiveLimits } from "./live-limits.ts";
 
 /** Paces and limits of a live run, by default. */
 export const paceDefaults: LivePace = {
@@ -71,6 +72,12 @@ export interface LiveReport {
   readonly slowPath: number;
   readonly deadLetters: number;
   readonly checkpoints: number;
+  /** Positions that were gone from a topic and moved to where `offsetReset` says. */
+  readonly offsetResets: number;
+  /** Deaths of threads that were brought back. */
+  readonly crashes: number;
+  /** Nodes that crashed too often, `name/partition`: they emit nothing there. */
+  readonly quarantined: readonly string[];
   readonly threads: number;
   /** Where the threads' time went: waiting for records, running the plan, sending and saving. */
   readonly fetchSeconds: number;
@@ -84,17 +91,28 @@ export interface LiveReport {
  * @throws QmtlError as `retryOf` says: GRAPH_INVALID, PUBLISH_TOPIC_SHARED, TOPIC_UNKNOWN, …
  */
 export async function runLive(live: Live, signal: AbortSignal): Promise<LiveReport> {
+  checkLiveLimits({
+    deployment: live.deployment,
+    threads: live.threads,
+    recordsMax: live.recordsMax,
+    latency: live.latency,
+    offsetReset: live.offsetReset,
+    pace: live.pace,
+    watch: live.watch,
+  });
   const { graph } = prepare(live.strategy, live.flags);
   checkGraph(graph);
   const transport = live.connectors.refOf("transport", live.transport);
   const inputs = graph.nodes
     .filter(({ kind }) => kind === "stream")
     .map((node) => ({ stream: node.index, topic: inputTopic(node) }));
-  const outputs = outputTopics(graph);
+  const outputs = outputTopics(graph, inputs);
   const partitions = await readyTopics(transport, inputs, outputs, signal);
   const isLocal = live.ref === undefined || live.transport.startsWith("memory:");
   const wanted = isLocal ? 1 : Math.min(partitions, live.threads ?? availableParallelism());
   const board = newBoardMemory(wanted);
+  const crashes: (Crash & { readonly name: string })[] = [];
+  const nameOf = (node: number): string => graph.nodes[node]?.name ?? "no node";
   const base = {
     strategy: live.ref ?? { module: "", exportName: "" },
     flags: live.flags,
@@ -130,14 +148,16 @@ export async function runLive(live: Live, signal: AbortSignal): Promise<LiveRepo
           limits: { ...watchDefaults, ...live.watch },
           clock: systemClock,
           canRestart: live.state !== undefined,
+          nameOf,
           onCrash: (crash) => {
-            live.onCrash({ ...crash, name: graph.nodes[crash.node]?.name ?? "no node" });
+            crashes.push({ ...crash, name: nameOf(crash.node) });
+            live.onCrash({ ...crash, name: nameOf(crash.node) });
           },
         },
         signal,
       );
   const rows = orders.map(({ thread }) => new BoardRow(board, thread));
-  return reportOf(rows, results);
+  return { ...reportOf(rows, results), ...crashReport(crashes) };
 }
 
 /** Runs the one order in this thread. */
@@ -151,6 +171,7 @@ async function runHere(
     const open = await openByRef<OpenTransport>(order.transport);
     const transport = await open(order.transport.url, signal);
     try {
+      new BoardRow(order.board, order.thread).begin();
       results.push(await runLiveLoop(order, graph, transport, signal));
     } finally {
       await transport.close();
@@ -178,7 +199,10 @@ function inputTopic({ source, definitionId }: GraphNode): string {
 }
 
 /** The topic of each published node; one definition a topic, so that its offsets are its own. */
-function outputTopics(graph: Graph): readonly { readonly node: number; readonly topic: string }[] {
+function outputTopics(
+  graph: Graph,
+  inputs: readonly { readonly topic: string }[],
+): readonly { readonly node: number; readonly topic: string }[] {
   const outputs = graph.nodes.flatMap(({ index, kind, publish, definitionId }) => {
     if (kind === "stream" || publish === false) return [];
     const topic = publish === true ? `qmtl.stream.${definitionId}` : publish.topic;
@@ -191,6 +215,14 @@ function outputTopics(graph: Graph): readonly { readonly node: number; readonly 
       "PUBLISH_TOPIC_SHARED",
       `Cannot publish two nodes to "${shared}": found ${topics.filter((topic) => topic === shared).length}, wanted one definition a topic`,
       { topic: shared },
+    );
+  }
+  const own = topics.find((topic) => inputs.some((input) => input.topic === topic));
+  if (own !== undefined) {
+    throw new QmtlError(
+      "PUBLISH_TOPIC_SHARED",
+      `Cannot publish to "${own}": the strategy reads it as an input, wanted a topic of its own`,
+      { topic: own },
     );
   }
   return outputs;
@@ -225,7 +257,20 @@ async function readyTopics(
   }
 }
 
-function reportOf(rows: readonly BoardRow[], results: readonly LiveResult[]): LiveReport {
+function crashReport(
+  crashes: readonly (Crash & { readonly name: string })[],
+): Pick<LiveReport, "crashes" | "quarantined"> {
+  const quarantined = crashes.filter(({ isQuarantined }) => isQuarantined);
+  return {
+    crashes: crashes.length,
+    quarantined: quarantined.map(({ name, partition }) => `${name}/${partition}`),
+  };
+}
+
+function reportOf(
+  rows: readonly BoardRow[],
+  results: readonly LiveResult[],
+): Omit<LiveReport, "crashes" | "quarantined"> {
   const began = Math.min(...rows.map((row) => row.get("firstFetchMs")));
   const active = rows.filter((row) => row.get("records") > 0);
   const first = Math.min(...active.map((row) => row.get("firstRecordMs")));
@@ -241,6 +286,7 @@ function reportOf(rows: readonly BoardRow[], results: readonly LiveResult[]): Li
     slowPath: boardSum(rows, "slowPath"),
     deadLetters: boardSum(rows, "deadLetters"),
     checkpoints: boardSum(rows, "checkpoints"),
+    offsetResets: boardSum(rows, "offsetResets"),
     threads: rows.length,
     fetchSeconds: boardSum(rows, "fetchMs") / 1_000,
     computeSeconds: boardSum(rows, "computeMs") / 1_000,

@@ -2,7 +2,8 @@
  * What the threads of a live run show to the coordinator, without messages or locks: one row per
  * thread, written by that thread alone.
  *
- *   ints    Int32[thread][3]      node that runs (-1: none), records run, turns of the loop
+ *   ints    Int32[thread][5]      node that runs (-1: none), records run, turns of the loop,
+ *                                 partition that is computed on, node that failed (-1: none)
  *   floats  Float64[thread][…]    sums since the thread began, in the order of `boardFields`
  */
 export interface BoardMemory {
@@ -29,12 +30,13 @@ export const boardFields = [
   "flushMs",
   "checkpoints",
   "checkpointMs",
+  "offsetResets",
 ] as const;
 
 /** A field of the board. */
 export type BoardField = (typeof boardFields)[number];
 
-const intsPerThread = 3;
+const intsPerThread = 5;
 
 /** Memory for a board of `threads` rows. */
 export function newBoardMemory(threads: number): BoardMemory {
@@ -55,7 +57,7 @@ export class BoardRow {
   constructor(memory: BoardMemory, thread: number) {
     const at = thread * intsPerThread * 4;
     this.heartbeat = new Int32Array(memory.ints, at, 2);
-    this.#turns = new Int32Array(memory.ints, at + 8, 1);
+    this.#turns = new Int32Array(memory.ints, at + 8, 3);
     this.#floats = new Float64Array(
       memory.floats,
       thread * boardFields.length * 8,
@@ -71,6 +73,32 @@ export class BoardRow {
   /** The loop turned once more. */
   beat(): void {
     Atomics.add(this.#turns, 0, 1);
+  }
+
+  /** Partition that is computed on: with the node that runs, it says whose crash it is. */
+  get partition(): number {
+    return Atomics.load(this.#turns, 1);
+  }
+
+  set partition(partition: number) {
+    Atomics.store(this.#turns, 1, partition);
+  }
+
+  /** A thread begins: nothing runs and nothing has failed. */
+  begin(): void {
+    Atomics.store(this.heartbeat, 0, -1);
+    Atomics.store(this.#turns, 2, -1);
+  }
+
+  /** The thread ends by a failure: of the node that runs, if one does. */
+  fail(): void {
+    Atomics.store(this.#turns, 2, Atomics.load(this.heartbeat, 0));
+    Atomics.store(this.heartbeat, 0, -1);
+  }
+
+  /** Node that failed, or runs; -1 if none. */
+  get culprit(): number {
+    return Math.max(Atomics.load(this.#turns, 2), Atomics.load(this.heartbeat, 0));
   }
 
   get(field: BoardField): number {

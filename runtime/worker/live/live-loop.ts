@@ -4,16 +4,21 @@ import {
   type Transport,
 } from "../../contract/transport.ts";
 import { assert } from "../../core/assert.ts";
-import { QmtlError } from "../../core/errors.ts";
+import { hasCode, QmtlError } from "../../core/errors.ts";
 import { type Graph, type GraphNode } from "../../graph/graph.ts";
 import { type OutputSink } from "../task/node-output.ts";
 import { type StreamLoop } from "../task/stream-loop.ts";
 import { BoardRow, boardSum } from "./board.ts";
-import { DeadLetters } from "./dead-letters.ts";
 import { LatencyLog } from "./latency-log.ts";
 import { type LiveOrder } from "./live-order.ts";
-import { OutputPartition } from "./output-partition.ts";
+import { DeadLetters } from "./output/dead-letters.ts";
+import { OutputPartition } from "./output/output-partition.ts";
 import { PartitionTask } from "./partition-task.ts";
+
+/** Time for what was computed to be acknowledged once the run is stopped, ms. */
+export const drainMsMax = 4_000;
+/** The same once the loop has failed: what is on its way then is read back by the next owner. */
+const settleMsMax = 2_000;
 
 /** A partition of an input topic with what it feeds. */
 export interface LivePartition {
@@ -55,7 +60,9 @@ export interface LiveResult {
  *
  *   V1  While one answer is computed on, the next is on its way.
  *   V2  The loop does not fetch further while an output partition has no room: back pressure.
- *   V3  Every wait ends when the signal aborts; then what was computed is flushed once.
+ *   V3  When the signal aborts, nothing more is fetched; what was computed is sent and committed
+ *       once, within `drainMsMax`.
+ *   V4  After a failure nothing is committed: the state may hold half a batch.
  */
 export class LiveLoop {
   readonly #order: LiveOrder;
@@ -63,7 +70,8 @@ export class LiveLoop {
   readonly #transport: Transport;
   readonly #checkpoints: Checkpoints | undefined;
   readonly #partitions: LivePartition[] = [];
-  readonly #byName = new Map<string, LivePartition>();
+  /** By topic and partition: several streams may read one topic. */
+  readonly #byName = new Map<string, LivePartition[]>();
   readonly #rows: readonly BoardRow[];
   readonly #row: BoardRow;
   readonly #latency: LatencyLog | undefined;
@@ -89,15 +97,30 @@ export class LiveLoop {
     this.#deadLetters = new DeadLetters(transport, graph);
   }
 
-  /** Runs until the signal aborts or `recordsMax` is reached. @throws QmtlError of transport, state or compute. */
+  /**
+   * Runs until the signal aborts or `recordsMax` is reached.
+   *
+   * @throws QmtlError of transport, state or compute; after the signal has aborted, only if what
+   *   was computed could not be sent and committed any more.
+   */
   async run(signal: AbortSignal): Promise<LiveResult> {
-    await this.#open(signal);
-    this.#checkpointedMs = performance.now();
-    this.#row.set("firstFetchMs", now());
+    const onStop = (): void => this.#limitSending(drainMsMax);
+    signal.addEventListener("abort", onStop, { once: true });
     try {
+      await this.#open(signal);
+      this.#checkpointedMs = performance.now();
+      if (this.#row.get("firstFetchMs") === 0) this.#row.set("firstFetchMs", now());
       await this.#loop(signal);
+      await this.#finish();
+    } catch (error) {
+      if (!isStop(error, signal)) {
+        this.#row.fail();
+        await this.#settle();
+        throw error;
+      }
     } finally {
-      if (!signal.aborted || this.#checkpoints !== undefined) await this.#finish();
+      signal.removeEventListener("abort", onStop);
+      clearTimeout(this.#sendTimer);
     }
     return { latencies: this.#latency?.values() ?? new Float64Array(0) };
   }
@@ -108,7 +131,8 @@ export class LiveLoop {
       for (const partition of this.#order.partitions) {
         const live = this.#makePartition(this.#graph.nodes[stream]!, topic, partition, producer);
         this.#partitions.push(live);
-        this.#byName.set(`${partition} ${topic}`, live);
+        const name = `${partition} ${topic}`;
+        this.#byName.set(name, [...(this.#byName.get(name) ?? []), live]);
         const start = async (): Promise<number> =>
           await this.#startOffset(topic, partition, signal);
         if (this.#checkpoints === undefined) live.task.nextOffset = await start();
@@ -129,7 +153,11 @@ export class LiveLoop {
       graph: this.#graph,
       stream,
       partition,
-      quarantined: new Set(this.#order.quarantined),
+      quarantined: new Set(
+        this.#order.quarantined
+          .filter((place) => place.partition === partition)
+          .map(({ node }) => node),
+      ),
       isPoisoning: this.#order.isPoisoning,
       heartbeat: this.#row.heartbeat,
       onDeadLetter: (letter) => this.#deadLetters.add(stream, letter),
@@ -155,6 +183,20 @@ export class LiveLoop {
 
   /** Sends go on while the loop drains: they have their own signal. */
   readonly #sendEnd = new AbortController();
+  #sendTimer: ReturnType<typeof setTimeout> | undefined;
+
+  /** What is not sent within `ms` is given up. */
+  #limitSending(ms: number): void {
+    this.#sendTimer ??= setTimeout(() => {
+      const found = `not acknowledged within ${ms} ms after the loop had ended`;
+      this.#sendEnd.abort(
+        new QmtlError(
+          "TRANSPORT_UNAVAILABLE",
+          `Cannot send the last outputs: they are ${found}, wanted a transport and a state store that answer`,
+        ),
+      );
+    }, ms);
+  }
 
   get #sendSignal(): AbortSignal {
     return this.#sendEnd.signal;
@@ -187,26 +229,26 @@ export class LiveLoop {
     let pending = this.#fetch(signal);
     while (!signal.aborted) {
       const started = performance.now();
-      const answers = await pending;
+      const answers = await this.#answersOf(pending, signal);
       this.#row.add("fetchMs", performance.now() - started);
       this.#row.beat();
       for (const answer of answers) this.#ahead(answer);
       // V1: the answers stay valid until the fetch after this one.
       pending = this.#fetch(signal);
+      // Its failure is met where it is awaited; if the loop ends before, closing the transport ends it.
+      pending.catch(() => undefined);
       this.#compute(answers);
-      await this.#flush(signal);
+      await this.#flush();
       if (this.#isDone()) break;
     }
-    // The fetch under way is not waited for: closing the transport ends it.
-    pending.catch(() => undefined);
   }
 
   async #fetch(signal: AbortSignal): Promise<readonly FetchedBytes[]> {
     const { fetchWaitMsMax, partitionBytesMax, fetchBytesMax } = this.#order.pace;
-    const positions = this.#partitions.map(({ topic, task, position }) => ({
-      topic,
-      partition: task.partition,
-      offset: position,
+    const positions = [...this.#byName.values()].map((readers) => ({
+      topic: readers[0]!.topic,
+      partition: readers[0]!.task.partition,
+      offset: Math.min(...readers.map(({ position }) => position)),
     }));
     return await this.#transport.fetch(
       positions,
@@ -215,25 +257,64 @@ export class LiveLoop {
     );
   }
 
+  /** What the fetch brings; nothing if a position was lost and `offsetReset` has moved it. */
+  async #answersOf(
+    pending: Promise<readonly FetchedBytes[]>,
+    signal: AbortSignal,
+  ): Promise<readonly FetchedBytes[]> {
+    try {
+      return await pending;
+    } catch (error) {
+      if (isStop(error, signal)) return [];
+      if (!hasCode(error, "OFFSET_OUT_OF_RANGE")) throw error;
+      if (this.#order.offsetReset === "fail") {
+        throw new QmtlError(
+          "OFFSET_OUT_OF_RANGE",
+          `${error.message}; give offsetReset ("earliest", "latest" or a time in ms) to go on from there`,
+          error.details,
+          error,
+        );
+      }
+      await this.#resetPosition(error, signal);
+      return [];
+    }
+  }
+
+  /** Moves the lost position of a partition, and counts it: what lay between is gone. */
+  async #resetPosition({ details }: QmtlError, signal: AbortSignal): Promise<void> {
+    const topic = String(details["topic"]);
+    const partition = Number(details["partition"]);
+    const [ends] = await this.#transport.endsOf(topic, [partition], signal);
+    const offset = await this.#startOffset(topic, partition, signal);
+    for (const live of this.#byName.get(`${partition} ${topic}`) ?? []) {
+      if (ends !== undefined && live.position >= ends.start && live.position <= ends.end) continue;
+      live.position = offset;
+      live.task.nextOffset = offset;
+      this.#row.add("offsetResets", 1);
+    }
+  }
+
   #ahead(answer: FetchedBytes): void {
-    const live = this.#byName.get(`${answer.partition} ${answer.topic}`);
-    if (live !== undefined) live.position = Math.max(live.position, answer.nextOffset);
+    for (const live of this.#byName.get(`${answer.partition} ${answer.topic}`) ?? []) {
+      live.position = Math.max(live.position, answer.nextOffset);
+    }
   }
 
   #compute(answers: readonly FetchedBytes[]): void {
     const row = this.#row;
     const started = performance.now();
     for (const answer of answers) {
-      const live = this.#byName.get(`${answer.partition} ${answer.topic}`);
-      if (live === undefined) continue;
-      const { counts } = live.task;
-      const before = { ...counts };
-      live.task.consume(answer);
-      row.add("records", counts.records - before.records);
       row.add("bytes", answer.bytes.length);
-      row.add("slowPath", counts.slowPath - before.slowPath);
-      row.add("deadLetters", counts.deadLetters - before.deadLetters);
-      row.set("lag", answer.stableEnd - live.task.nextOffset);
+      row.partition = answer.partition;
+      for (const live of this.#byName.get(`${answer.partition} ${answer.topic}`) ?? []) {
+        const { counts } = live.task;
+        const before = { ...counts };
+        live.task.consume(answer);
+        row.add("records", counts.records - before.records);
+        row.add("slowPath", counts.slowPath - before.slowPath);
+        row.add("deadLetters", counts.deadLetters - before.deadLetters);
+        row.set("lag", answer.stableEnd - live.task.nextOffset);
+      }
     }
     row.heartbeat[0] = -1;
     if (answers.length === 0) return;
@@ -242,7 +323,7 @@ export class LiveLoop {
     row.add("computeMs", performance.now() - started);
   }
 
-  async #flush(signal: AbortSignal): Promise<void> {
+  async #flush(): Promise<void> {
     const started = performance.now();
     for (const { outputs } of this.#partitions) {
       for (const output of outputs) {
@@ -250,11 +331,11 @@ export class LiveLoop {
         await output.room();
       }
     }
-    await this.#deadLetters.flush(signal);
+    await this.#deadLetters.flush(this.#sendSignal);
     const due = started - this.#checkpointedMs >= this.#order.pace.checkpointMs;
     if (this.#checkpoints !== undefined && due) {
       this.#checkpointedMs = started;
-      this.#checkpoints.take(this.#partitions, signal);
+      this.#checkpoints.take(this.#partitions, this.#sendSignal);
       this.#row.add("checkpoints", 1);
       this.#row.set("checkpointMs", performance.now() - started);
     }
@@ -273,6 +354,19 @@ export class LiveLoop {
     }
     await this.#checkpoints?.close(this.#partitions, this.#sendSignal);
   }
+
+  /** V4: only what is on its way is waited for; it fails or not, the loop's own failure counts. */
+  async #settle(): Promise<void> {
+    this.#limitSending(settleMsMax);
+    await Promise.allSettled(
+      this.#partitions.flatMap(({ outputs }) => outputs.map(async (output) => await output.idle())),
+    );
+  }
+}
+
+/** True if `error` is only what the signal's end looks like from inside a wait. */
+function isStop(error: unknown, signal: AbortSignal): boolean {
+  return signal.aborted && (error === signal.reason || hasCode(error, "ABORTED"));
 }
 
 /** The stream that a node hangs on; live nodes hang on one. */

@@ -23,8 +23,19 @@ export interface LatencyProbe {
   readonly skip: number;
 }
 
-/** What happens when the position is not in the topic any more, or there is none. */
+/**
+ * Where a partition without a position begins, and where it goes on if its position is not in the
+ * topic any more: at the oldest record, after the newest, or at a time in ms. `fail` begins at the
+ * oldest and ends with OFFSET_OUT_OF_RANGE in the second case.
+ */
 export type OffsetReset = "fail" | "earliest" | "latest" | number;
+
+/** A node in one partition: what is quarantined, so that others go on. */
+export interface NodePlace {
+  readonly partition: number;
+  /** Index of the node in the graph. */
+  readonly node: number;
+}
 
 /** What a thread needs to run its partitions live: it imports and opens everything itself. */
 export interface LiveOrder {
@@ -46,7 +57,7 @@ export interface LiveOrder {
   readonly recordsMax: number | undefined;
   readonly latency: LatencyProbe | undefined;
   /** Nodes that crashed too often: they and what reads from them emit nothing. */
-  readonly quarantined: readonly number[];
+  readonly quarantined: readonly NodePlace[];
   readonly isPoisoning: boolean;
   readonly thread: number;
   readonly board: BoardMemory;

@@ -10,11 +10,14 @@ import { type OutputSink } from "../task/node-output.ts";
 import { type StreamLoop } from "../task/stream-loop.ts";
 import { Task } from "../task/task.ts";
 
+/** Bytes of a key, at most: a longer one is no symbol. */
+const keyBytesMax = 1_024;
+
 /** A record that is no record: what the dead-letter topic gets. */
 export interface DeadLetter {
   readonly partition: number;
   readonly offset: number;
-  /** Why, in one word: `key_missing`, `keys_max`, or a fault of the value. */
+  /** Why, in one word: `key_missing`, `key_too_long`, `keys_max`, or a fault of the value. */
   readonly reason: string;
   readonly key: Uint8Array | undefined;
   readonly value: Uint8Array | undefined;
@@ -49,7 +52,8 @@ export interface PartitionOptions {
  *
  *   L1  A record is read where it lies: key bytes → slot, value bytes → the window's next row.
  *   L2  Every record is counted once: accepted, late, duplicate, dead letter or foreign.
- *   L3  `nextOffset` is the offset after the last record that was taken, whatever became of it.
+ *   L3  `nextOffset` is the offset after the last batch that was taken, whatever became of it.
+ *   L4  `heartbeat[0]` names a node only while it, or what follows it in the record, runs.
  */
 export class PartitionTask {
   readonly partition: number;
@@ -69,25 +73,25 @@ export class PartitionTask {
   readonly #read: WireRead;
   readonly #decoder: ValueDecoder;
   readonly #options: PartitionOptions;
-  /** Keys the stream names take the first slots; any other key is foreign. */
-  readonly #namedSlots: number;
 
   constructor(options: PartitionOptions) {
     const { stream } = options;
     this.#options = options;
     this.partition = options.partition;
-    const keysMax = Math.max(1, stream.maxKeys);
-    this.keys = new KeyTable({ keysMax: stream.takesAnyKey ? keysMax : keysMax + 1 });
+    const keysMax = Math.max(1, stream.takesAnyKey ? stream.maxKeys : stream.keys.length);
+    this.keys = new KeyTable({ keysMax, keyBytesMax });
     for (const { key } of stream.keys) {
       const bytes = new TextEncoder().encode(key);
       this.keys.slotOf(bytes, 0, bytes.length);
     }
-    this.#namedSlots = stream.takesAnyKey ? keysMax : stream.keys.length;
     this.task = new Task({
       graph: options.graph,
       owns: () => true,
       sink: options.sink(this),
-      metKeys: { slotsMax: keysMax, keyOf: (slot) => this.keys.textOf(slot) },
+      // Listed keys have the slots of the graph, which are those of the table too.
+      ...(stream.takesAnyKey
+        ? { metKeys: { slotsMax: keysMax, keyOf: (slot: number) => this.keys.textOf(slot) } }
+        : {}),
       quarantined: options.quarantined,
       isPoisoning: options.isPoisoning,
       heartbeat: options.heartbeat,
@@ -104,10 +108,15 @@ export class PartitionTask {
     reader.open(fetched.bytes);
     this.#aborted.begin(fetched.abortedTransactions ?? []);
     this.counts.bytes += fetched.bytes.length;
-    while (reader.next()) {
+    const { heartbeat } = this.#options;
+    for (;;) {
+      // L4: what goes wrong from here on is no node's doing until one runs.
+      heartbeat[0] = -1;
+      if (!reader.next()) break;
       if (this.#aborted.accepts(reader)) this.#takeBatch();
       if (reader.nextOffset > this.nextOffset) this.nextOffset = reader.nextOffset;
     }
+    heartbeat[0] = -1;
     this.task.flush();
   }
 
@@ -119,15 +128,14 @@ export class PartitionTask {
     const { store } = loop;
     const { stride, values } = store;
     const read = this.#read;
-    const named = this.#namedSlots;
     const { onRow } = this.#options;
     for (let i = 0; i < count; i += 1) {
       if (offset[i]! < this.nextOffset) continue;
       this.counts.records += 1;
       const length = keyLength[i]!;
       const slot = length < 0 ? -1 : keys.slotOf(bytes, keyAt[i]!, length);
-      if (slot < 0 || slot >= named) {
-        this.#refuseKey(i, slot);
+      if (slot < 0) {
+        this.#refuseKey(i);
         continue;
       }
       const at = store.reserve(slot);
@@ -143,6 +151,7 @@ export class PartitionTask {
   #readSlowly(i: number, at: number): boolean {
     const { records, bytes } = this.#reader;
     this.counts.slowPath += 1;
+    this.#options.heartbeat[0] = -1;
     const start = records.valueAt[i]!;
     const length = records.valueLength[i]!;
     const fault = this.#decoder.decode(bytes, start, length);
@@ -154,12 +163,13 @@ export class PartitionTask {
     return false;
   }
 
-  #refuseKey(i: number, slot: number): void {
-    if (slot >= this.#namedSlots) {
-      this.counts.foreign += 1;
-      return;
-    }
-    this.#bury(i, this.#reader.records.keyLength[i]! < 0 ? "key_missing" : "keys_max");
+  /** The key has no slot: a stream that lists its keys leaves others alone. */
+  #refuseKey(i: number): void {
+    this.#options.heartbeat[0] = -1;
+    const length = this.#reader.records.keyLength[i]!;
+    if (length < 0) this.#bury(i, "key_missing");
+    else if (!this.#options.stream.takesAnyKey) this.counts.foreign += 1;
+    else this.#bury(i, length > keyBytesMax ? "key_too_long" : "keys_max");
   }
 
   #bury(i: number, reason: string): void {

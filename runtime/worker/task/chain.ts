@@ -32,7 +32,16 @@ export class Chain {
   readonly #links: readonly Link[];
   readonly #coarse: readonly Float64Array[];
 
-  constructor(stream: GraphNode, calls: readonly ChainedCall[], slots: number) {
+  readonly #heartbeat: Int32Array;
+
+  /** `heartbeat[0]` names the node that runs, `heartbeat[1]` counts steps. */
+  constructor(
+    stream: GraphNode,
+    calls: readonly ChainedCall[],
+    slots: number,
+    heartbeat: Int32Array,
+  ) {
+    this.#heartbeat = heartbeat;
     this.#links = calls.map((chained) => ({
       ...chained,
       pending:
@@ -53,17 +62,23 @@ export class Chain {
 
   /** K1. */
   step(slot: number, close: number): void {
+    const heartbeat = this.#heartbeat;
+    heartbeat[1] = (heartbeat[1]! + 1) | 0;
     for (const { call, awaited, isHere, pending } of this.#links) {
       if (isHere[slot] === 0) continue;
       let isFresh = false;
       for (const { closes } of awaited) if (closes[slot] === close) isFresh = true;
       if (pending === undefined) {
-        if (isFresh) call.fire(slot, close);
+        if (isFresh) {
+          heartbeat[0] = call.node.index;
+          call.fire(slot, close);
+        }
         continue;
       }
       if (isFresh) pending[slot] = call.node.interval.closeOf(close - 1);
       if (pending[slot] !== close) continue;
       pending[slot] = none;
+      heartbeat[0] = call.node.index;
       call.fire(slot, close);
     }
   }

@@ -48,7 +48,7 @@ export class StreamLoop {
     this.#output = options.output;
     this.store = options.output.store;
     this.lastSeq = new Float64Array(options.slots);
-    const chain = new Chain(node, options.calls, options.slots);
+    const chain = new Chain(node, options.calls, options.slots, options.heartbeat);
     this.#chain = chain;
     const compiled = options.isInterpreted
       ? undefined

@@ -1,17 +1,30 @@
-import { RecordBatchReader } from "../../codec/kafka/record-batch-reader.ts";
-import { RecordBatchWriter } from "../../codec/kafka/record-batch-writer.ts";
-import { type KeyTable } from "../../codec/key-table.ts";
-import { ValueDecoder } from "../../codec/wire/value-decoder.ts";
-import { WireLayout } from "../../codec/wire/wire-layout.ts";
-import { compileWireWrite, type WireWrite } from "../../codec/wire/wire-writer.ts";
-import { type ProducerIdentity, type Transport } from "../../contract/transport.ts";
-import { assert } from "../../core/assert.ts";
-import { errorText } from "../../core/errors.ts";
-import { type GraphNode } from "../../graph/graph.ts";
-import { type OutputRows } from "../task/node-output.ts";
+import { AbortedTransactions } from "../../../codec/kafka/aborted-transactions.ts";
+import { RecordBatchReader } from "../../../codec/kafka/record-batch-reader.ts";
+import { RecordBatchWriter } from "../../../codec/kafka/record-batch-writer.ts";
+import { type KeyTable } from "../../../codec/key-table.ts";
+import { ValueDecoder } from "../../../codec/wire/value-decoder.ts";
+import { WireLayout } from "../../../codec/wire/wire-layout.ts";
+import { compileWireWrite, type WireWrite } from "../../../codec/wire/wire-writer.ts";
+import {
+  type FetchedBytes,
+  type FetchLimits,
+  type ProducerIdentity,
+  type Transport,
+} from "../../../contract/transport.ts";
+import { assert } from "../../../core/assert.ts";
+import { errorText } from "../../../core/errors.ts";
+import { type GraphNode } from "../../../graph/graph.ts";
+import { type OutputRows } from "../../task/node-output.ts";
+import { FoundRecords } from "./found-records.ts";
 
 /** Batches of one output partition on their way, at most; each keeps its buffer until it is acked. */
 export const batchesInFlightMax = 4;
+
+const readBackLimits: FetchLimits = {
+  waitMsMax: 500,
+  partitionBytesMax: 1 << 20,
+  bytesMax: 16 << 20,
+};
 
 /** Where a node's outputs of one partition go. */
 export interface OutputTarget {
@@ -31,6 +44,7 @@ export interface OutputTarget {
  *   E2  A record that the partition held when the task took over is not sent again: records are
  *       compared by key and ts, never by count.
  *   E3  Nothing is allocated per record.
+ *   E4  After a failed batch none is sent: no hole in the partition.
  */
 export class OutputPartition {
   readonly target: OutputTarget;
@@ -45,11 +59,12 @@ export class OutputPartition {
   #writer: RecordBatchWriter;
   #sequence = 0;
   #inFlight = 0;
-  #lastSend: Promise<void> = Promise.resolve();
+  /** The partition's end once everything sealed so far is acknowledged. */
+  #lastEnd: Promise<number> = Promise.resolve(0);
   #failure: Error | undefined;
   #room: PromiseWithResolvers<void> | undefined;
-  /** Identities that were found in the partition beyond the checkpoint (E2). */
-  readonly #found = new Set<string>();
+  /** What was found in the partition beyond the checkpoint, while it may come again (E2). */
+  #found: FoundRecords | undefined;
 
   constructor(target: OutputTarget, transport: Transport, producer: ProducerIdentity | undefined) {
     this.target = target;
@@ -66,9 +81,7 @@ export class OutputPartition {
     for (let i = 0; i < rows.count; i += 1) {
       const key = keys.bytesOf(rows.slots[i]!);
       const ts = rows.ts[i]!;
-      if (this.#found.size > 0 && this.#found.delete(identityOf(keys.textOf(rows.slots[i]!), ts))) {
-        continue;
-      }
+      if (this.#found?.has(rows.slots[i]!, key, ts) === true) continue;
       const length = this.#layout.lengthOf(rows.columns, i);
       let at = this.#writer.reserve(ts, key, length);
       if (at < 0) {
@@ -84,6 +97,10 @@ export class OutputPartition {
   seal(signal: AbortSignal): void {
     const writer = this.#writer;
     if (writer.count === 0) return;
+    if (this.#failure !== undefined) {
+      writer.reset(); // E4
+      return;
+    }
     const { count } = writer;
     const batch = writer.finish(
       this.#producer === undefined
@@ -100,7 +117,7 @@ export class OutputPartition {
     this.#writer = this.#free.pop() ?? new RecordBatchWriter(this.target.batchBytesMax);
     this.#inFlight += 1;
     this.sent += count;
-    this.#lastSend = this.#send(writer, batch, count, signal);
+    this.#lastEnd = this.#send(writer, batch, count, signal);
   }
 
   /** Resolves when fewer than `batchesInFlightMax` batches are on their way. @throws their failure. */
@@ -110,13 +127,18 @@ export class OutputPartition {
   }
 
   /**
-   * The end of the partition after everything sealed so far: resolves when that is acknowledged.
+   * The end from which a restart has to read back, if it begins after everything sealed so far:
+   * resolves when that is acknowledged. While records found earlier may still come again it stays
+   * where those begin.
+   *
    * @throws the failure of a batch.
    */
   async barrier(): Promise<number> {
-    await this.#lastSend;
+    // Both as they are now: batches sealed later are not the caller's.
+    const from = this.#found === undefined || this.#found.count === 0 ? -1 : this.#found.from;
+    const end = await this.#lastEnd;
     if (this.#failure !== undefined) throw this.#failure;
-    return Math.max(0, this.ackedEnd);
+    return from < 0 ? end : from;
   }
 
   /** Resolves when everything sent is acknowledged. @throws the failure of a batch. */
@@ -129,7 +151,7 @@ export class OutputPartition {
   async begin(signal: AbortSignal): Promise<void> {
     const { topic, partition } = this.target;
     const [ends] = await this.#transport.endsOf(topic, [partition], signal);
-    this.ackedEnd = ends?.end ?? 0;
+    this.#beginAt(ends?.end ?? 0);
   }
 
   /**
@@ -140,40 +162,54 @@ export class OutputPartition {
     const { topic, partition } = this.target;
     const [ends] = await this.#transport.endsOf(topic, [partition], signal);
     const end = ends?.end ?? 0;
-    this.ackedEnd = end;
-    const limits = { waitMsMax: 500, partitionBytesMax: 1 << 20, bytesMax: 16 << 20 };
-    const reader = new RecordBatchReader();
-    const decoder = new ValueDecoder(this.#layout);
-    const text = new TextDecoder();
+    const found = new FoundRecords(from);
     let offset = Math.max(from, ends?.start ?? 0);
     while (offset < end) {
-      const answers = await this.#transport.fetch([{ topic, partition, offset }], limits, signal);
-      for (const answer of answers) {
-        reader.open(answer.bytes);
-        while (reader.next()) {
-          const { keyAt, keyLength, valueAt, valueLength, offset: offsets } = reader.records;
-          for (let i = 0; i < reader.count; i += 1) {
-            if (offsets[i]! < offset || keyLength[i]! < 0) continue;
-            if (decoder.decode(reader.bytes, valueAt[i]!, valueLength[i]!) !== undefined) continue;
-            const key = reader.bytes.subarray(keyAt[i], keyAt[i]! + keyLength[i]!);
-            this.#found.add(identityOf(text.decode(key), decoder.values[0]!));
-          }
-          offset = reader.nextOffset;
-        }
-      }
+      const position = { topic, partition, offset };
+      const answers = await this.#transport.fetch([position], readBackLimits, signal);
+      for (const answer of answers) offset = this.#collect(answer, offset, found);
     }
+    this.#found = found;
+    this.#beginAt(end);
   }
 
+  #beginAt(end: number): void {
+    this.ackedEnd = end;
+    this.#lastEnd = Promise.resolve(end);
+  }
+
+  /** Adds the records of an answer from `offset` on; returns the offset after it. */
+  #collect(answer: FetchedBytes, offset: number, found: FoundRecords): number {
+    const reader = new RecordBatchReader();
+    const decoder = new ValueDecoder(this.#layout);
+    const aborted = new AbortedTransactions();
+    aborted.begin(answer.abortedTransactions ?? []);
+    reader.open(answer.bytes);
+    while (reader.next()) {
+      if (!aborted.accepts(reader)) continue;
+      const { keyAt, keyLength, valueAt, valueLength, offset: offsets } = reader.records;
+      for (let i = 0; i < reader.count; i += 1) {
+        if (offsets[i]! < offset || keyLength[i]! < 0) continue;
+        if (decoder.decode(reader.bytes, valueAt[i]!, valueLength[i]!) !== undefined) continue;
+        const key = reader.bytes.subarray(keyAt[i], keyAt[i]! + keyLength[i]!);
+        found.add(key, decoder.values[0]!);
+      }
+    }
+    return Math.max(offset, answer.nextOffset);
+  }
+
+  /** Resolves to the end after the batch; a failure is kept for whoever waits next. */
   async #send(
     writer: RecordBatchWriter,
     batch: Uint8Array,
     count: number,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<number> {
     const { topic, partition } = this.target;
     try {
       const offset = await this.#transport.produce(topic, partition, batch, signal);
-      if (offset >= 0) this.ackedEnd = offset + count;
+      // Without a place it is there already; then it ends at least here, for nobody else writes.
+      this.ackedEnd = (offset >= 0 ? offset : Math.max(0, this.ackedEnd)) + count;
       writer.reset();
       this.#free.push(writer);
     } catch (error) {
@@ -183,15 +219,11 @@ export class OutputPartition {
       this.#room?.resolve();
       this.#room = undefined;
     }
+    return this.ackedEnd;
   }
 
   async #wait(): Promise<void> {
     this.#room ??= Promise.withResolvers<void>();
     await this.#room.promise;
   }
-}
-
-/** A record's identity within one node and partition. */
-function identityOf(key: string, ts: number): string {
-  return `${ts} ${key}`;
 }

@@ -1,0 +1,279 @@
+import { afterEach, expect, test } from "bun:test";
+import { openTransport } from "../../../../../connectors/memory/index.ts";
+import { sma } from "../../../../../nodes/index.ts";
+import { StreamInput } from "../../../../../nodes/stream-input.ts";
+import { KeyTable } from "../../../../../runtime/codec/key-table.ts";
+import { buildGraph } from "../../../../../runtime/graph/graph.ts";
+import { QmtlError, type Transport } from "../../../../../runtime/index.ts";
+import {
+  batchesInFlightMax,
+  OutputPartition,
+} from "../../../../../runtime/worker/live/output/output-partition.ts";
+import { type OutputRows } from "../../../../../runtime/worker/task/node-output.ts";
+import { readPartition } from "../../../../connectors/kafka/records.ts";
+import { HeldSends } from "../held-sends.ts";
+import { fixed } from "../log-bytes.ts";
+
+const input = new StreamInput({
+  topic: "in",
+  symbols: "*",
+  interval: "1m",
+  period: 4,
+  schema: { close: "f64" },
+});
+const node = buildGraph([sma(input, "close", { length: 1 }).declaration]).nodes[1]!;
+const signal = AbortSignal.timeout(30_000);
+const identity = { producerId: 77, epoch: 3 };
+
+const opened: Transport[] = [];
+afterEach(async () => {
+  for (const transport of opened.splice(0)) await transport.close();
+});
+
+async function open(): Promise<Transport> {
+  const transport = await openTransport("memory:", signal);
+  opened.push(transport);
+  await transport.ensureTopic({ name: "out", partitions: 1 }, signal);
+  return transport;
+}
+
+/** Keys A, B, … in slots 0, 1, … */
+function keysOf(names: string): KeyTable {
+  const keys = new KeyTable({ keysMax: 100 });
+  for (const name of names) keys.slotOf(new TextEncoder().encode(name), 0, 1);
+  return keys;
+}
+
+function outputOf(transport: Transport, batchBytesMax = 1 << 20): OutputPartition {
+  const target = { node, topic: "out", partition: 0, keys: keysOf("ABC"), batchBytesMax };
+  return new OutputPartition(target, transport, identity);
+}
+
+/** Rows `[slot, ts, value]`. */
+function rows(...list: readonly (readonly [number, number, number])[]): OutputRows {
+  return {
+    count: list.length,
+    slots: Int32Array.from(list, ([slot]) => slot),
+    ts: Float64Array.from(list, ([, ts]) => ts),
+    columns: [Float64Array.from(list, ([, , value]) => value)],
+  };
+}
+
+const rising = (from: number, to: number): OutputRows =>
+  rows(...Array.from({ length: to - from }, (_, i) => [i % 3, from + i, from + i + 0.5] as const));
+
+/** All of the partition as `key ts value`. */
+async function contents(transport: Transport): Promise<readonly string[]> {
+  const [ends] = await transport.endsOf("out", [0], signal);
+  const found = await transport.fetch(
+    [{ topic: "out", partition: 0, offset: 0 }],
+    { waitMsMax: 0, partitionBytesMax: 1 << 24, bytesMax: 1 << 24 },
+    signal,
+  );
+  if (found.length === 0) return [];
+  const records = await readPartition(transport, "out", { partition: 0, count: ends!.end });
+  return records.map(({ key }) => key ?? "null");
+}
+
+/** True if `promise` is not settled after all that can run now has run. */
+async function isPending(promise: Promise<unknown>): Promise<boolean> {
+  let isSettled = false;
+  const settle = (): void => {
+    isSettled = true;
+  };
+  void promise.then(settle, settle);
+  for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+  return !isSettled;
+}
+
+test("rows lie in the partition in their order, as wire values under their keys", async () => {
+  const transport = await open();
+  const output = outputOf(transport);
+  output.add(rows([1, 60_000, 2.5], [0, 60_000, Number.NaN]), signal);
+  output.add(rows([1, 120_000, -1]), signal);
+  output.seal(signal);
+  await output.idle();
+  expect(output.ackedEnd).toBe(3);
+  expect(output.sent).toBe(3);
+  expect(await contents(transport)).toEqual(["B", "A", "B"]);
+  const [answer] = await transport.fetch(
+    [{ topic: "out", partition: 0, offset: 0 }],
+    { waitMsMax: 0, partitionBytesMax: 1 << 20, bytesMax: 1 << 20 },
+    signal,
+  );
+  expect(Buffer.from(answer!.bytes).includes(fixed("f", [60_000, 2.5]))).toBe(true);
+});
+
+test("a full batch is sent and the next one follows it without a hole", async () => {
+  const transport = await open();
+  const output = outputOf(transport, 16_384);
+  output.add(rising(0, 3_000), signal);
+  output.seal(signal);
+  await output.idle();
+  expect(output.ackedEnd).toBe(3_000);
+  const wanted = Array.from({ length: 3_000 }, (_, i) => "ABC"[i % 3]!);
+  expect(await contents(transport)).toEqual(wanted);
+});
+
+test("batches of a producer carry its name and rising sequences", async () => {
+  const held = new HeldSends(await open());
+  const output = outputOf(held.transport);
+  for (const [from, to] of [
+    [0, 5],
+    [5, 6],
+    [6, 9],
+  ] as const) {
+    output.add(rising(from, to), signal);
+    output.seal(signal);
+  }
+  const stamps = held.batches.map((batch) => {
+    const view = new DataView(batch.buffer);
+    return [Number(view.getBigInt64(43)), view.getInt16(51), view.getInt32(53)];
+  });
+  expect(stamps).toEqual([
+    [77, 3, 0],
+    [77, 3, 5],
+    [77, 3, 6],
+  ]);
+  held.release(3);
+  await output.idle();
+});
+
+test("room() waits while as many batches as allowed are on their way", async () => {
+  const held = new HeldSends(await open());
+  const output = outputOf(held.transport);
+  for (let i = 0; i < batchesInFlightMax; i += 1) {
+    expect(await isPending(output.room())).toBe(false);
+    output.add(rising(i, i + 1), signal);
+    output.seal(signal);
+  }
+  const room = output.room();
+  const idle = output.idle();
+  expect(await isPending(room)).toBe(true);
+  held.release();
+  await room;
+  expect(output.ackedEnd).toBe(1);
+  expect(await isPending(idle)).toBe(true);
+  held.release(batchesInFlightMax);
+  await idle;
+  expect(output.ackedEnd).toBe(batchesInFlightMax);
+});
+
+test("a failed batch is what room(), idle() and barrier() throw, and nothing is sent after it", async () => {
+  const transport = await open();
+  const held = new HeldSends(transport);
+  const output = outputOf(held.transport);
+  output.add(rising(0, 2), signal);
+  output.seal(signal);
+  const failure = new QmtlError("TRANSPORT_UNAVAILABLE", "Cannot produce: on purpose");
+  held.fail(failure);
+  expect(await output.idle().catch((error: unknown) => error)).toBe(failure);
+  output.add(rising(2, 4), signal);
+  output.seal(signal);
+  expect(held.batches).toHaveLength(1);
+  expect(await output.room().catch((error: unknown) => error)).toBe(failure);
+  expect(await output.barrier().catch((error: unknown) => error)).toBe(failure);
+  expect(await contents(transport)).toEqual([]);
+});
+
+test("a batch that is refused while a wait is under way ends the wait", async () => {
+  const held = new HeldSends(await open());
+  const output = outputOf(held.transport);
+  output.add(rising(0, 1), signal);
+  output.seal(signal);
+  const idle = output.idle().catch((error: unknown) => error);
+  expect(await isPending(idle)).toBe(true);
+  held.fail(new QmtlError("MESSAGE_TOO_LARGE", "Cannot produce: on purpose"));
+  expect(await idle).toMatchObject({ code: "MESSAGE_TOO_LARGE" });
+});
+
+test("after readBack() what is there is not sent again, whatever its order over keys", async () => {
+  const transport = await open();
+  const before = outputOf(transport);
+  before.add(rows([0, 1, 1], [0, 2, 2], [1, 2, 3]), signal);
+  before.seal(signal);
+  await before.idle();
+
+  const after = outputOf(transport);
+  await after.readBack(1, signal);
+  // The checkpoint named end 1: A at 1 is behind it, A at 2 and B at 2 were found beyond it.
+  after.add(rows([1, 2, 3], [1, 3, 4], [2, 1, 5], [0, 2, 2], [0, 3, 6]), signal);
+  after.seal(signal);
+  await after.idle();
+  expect(await contents(transport)).toEqual(["A", "A", "B", "B", "C", "A"]);
+  expect(after.ackedEnd).toBe(6);
+});
+
+test("readBack() compares identities, never counts: a hole in what is there is filled", async () => {
+  const transport = await open();
+  const before = outputOf(transport);
+  before.add(rows([0, 1, 1], [0, 3, 3], [0, 3, 3]), signal); // a zombie's copy of one
+  before.seal(signal);
+  await before.idle();
+  const after = outputOf(transport);
+  await after.readBack(0, signal);
+  after.add(rows([0, 1, 1], [0, 2, 2], [0, 3, 3], [0, 4, 4]), signal);
+  after.seal(signal);
+  await after.idle();
+  expect(after.sent).toBe(2);
+});
+
+test("barrier() is the end as of its call, not of what was sealed later", async () => {
+  const held = new HeldSends(await open());
+  const output = outputOf(held.transport);
+  output.add(rising(0, 2), signal);
+  output.seal(signal);
+  const barrier = output.barrier();
+  output.add(rising(2, 7), signal);
+  output.seal(signal);
+  held.release(2);
+  await output.idle();
+  expect(await barrier).toBe(2);
+  expect(await output.barrier()).toBe(7);
+});
+
+test("barrier() stays where the found records begin until they have come again", async () => {
+  const transport = await open();
+  const before = outputOf(transport);
+  before.add(rising(0, 6), signal);
+  before.seal(signal);
+  await before.idle();
+  const after = outputOf(transport);
+  await after.readBack(2, signal);
+  expect(await after.barrier()).toBe(2);
+  after.add(rows([2, 2, 2.5], [0, 3, 3.5]), signal);
+  after.seal(signal);
+  // A restart from a checkpoint made now computes records 4 and 5 again: it has to find them.
+  expect(await after.barrier()).toBe(2);
+  after.add(rows([1, 4, 4.5], [2, 5, 5.5]), signal);
+  after.seal(signal);
+  expect(await after.barrier()).toBe(6);
+  expect(after.sent).toBe(0);
+});
+
+test("a found record that never comes again does not hold the barrier once its key is past it", async () => {
+  const transport = await open();
+  const before = outputOf(transport);
+  before.add(rows([0, 5, 1]), signal);
+  before.seal(signal);
+  await before.idle();
+  const after = outputOf(transport);
+  await after.readBack(0, signal);
+  after.add(rows([0, 6, 1]), signal);
+  after.seal(signal);
+  expect(await after.barrier()).toBe(2);
+});
+
+test("begin() takes nothing that is there for its own", async () => {
+  const transport = await open();
+  const before = outputOf(transport);
+  before.add(rising(0, 4), signal);
+  before.seal(signal);
+  await before.idle();
+  const after = outputOf(transport);
+  await after.begin(signal);
+  expect(await after.barrier()).toBe(4);
+  after.add(rising(0, 1), signal);
+  after.seal(signal);
+  expect(await after.barrier()).toBe(5);
+});
