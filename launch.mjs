@@ -18,12 +18,14 @@ function installMissing() {
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
   console.error("qmtl: installing packages (once, about a minute)");
   const npm = process.platform === "win32" ? "npm.cmd" : "npm";
-  const done = spawnSync(npm, ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+  // Not `npm ci`: it refuses to start where a registry lacks a binary of another platform.
+  const args = ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"];
+  const done = spawnSync(npm, args, {
     cwd: root,
     stdio: ["ignore", 2, 2],
   });
   if (done.status !== 0) {
-    console.error("qmtl: npm ci failed; see the lines above");
+    console.error("qmtl: npm install failed; see the lines above");
     process.exit(done.status ?? 1);
   }
   writeFileSync(stamp, lock);
