@@ -1,6 +1,7 @@
 import { loadConnectors } from "../contract/connector.ts";
 import { type Crash, type WatchLimits } from "../coordinator/live-threads.ts";
 import { QmtlError } from "../core/errors.ts";
+import { Interval } from "../core/interval.ts";
 import { type StrategyClass, type StrategyFlags } from "../graph/strategy.ts";
 import { type LatencyProbe, type LivePace, type OffsetReset } from "../worker/live/live-order.ts";
 import { backtest } from "./backtest/backtest.ts";
@@ -8,6 +9,7 @@ import { type BacktestReport, type RunProgress } from "./backtest/report.ts";
 import { type LiveReport, runLive } from "./live/live.ts";
 import { type RunSettings, type RunSettingsInput, resolveSettings } from "./settings.ts";
 import { main } from "./terminal/main.ts";
+import { renderProfile } from "./terminal/profile-table.ts";
 
 const dayMs = 86_400_000;
 
@@ -29,6 +31,8 @@ export interface BacktestOptions extends Omit<RunSettingsInput, "start" | "end">
   /** `import.meta.url` of the strategy's module: needed for more than one thread. */
   readonly module?: string;
   readonly onProgress?: (progress: RunProgress) => void;
+  /** True: nodes are timed, and the report has a `profile`. */
+  readonly profile?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -55,6 +59,12 @@ export interface LiveOptions {
   /** `import.meta.url` of the strategy's module: needed for threads. */
   readonly module?: string;
   readonly onCrash?: (crash: Crash & { readonly name: string }) => void;
+  /** Port of `/metrics`, `/healthz` and `/readyz` on 127.0.0.1, 0 for a free one; default: none. */
+  readonly metricsPort?: number;
+  /** Told where they are served. */
+  readonly onListen?: (url: string) => void;
+  /** True: nodes are timed; a table on standard error at the end, and `profile` in the report. */
+  readonly profile?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -66,7 +76,16 @@ export const Runner = {
    * @throws QmtlError as `retryOf` says; nothing is left half-written.
    */
   async backtest(strategy: StrategyClass, options: BacktestOptions = {}): Promise<BacktestReport> {
-    const { startTime, endTime, defaults = {}, module, onProgress, signal, ...given } = options;
+    const {
+      startTime,
+      endTime,
+      defaults = {},
+      module,
+      onProgress,
+      signal,
+      profile,
+      ...given
+    } = options;
     const input = { ...given, start: startTime, end: endTime };
     const settings = resolveSettings(input, process.env);
     return await backtest(
@@ -78,6 +97,7 @@ export const Runner = {
         spanMs: (defaults.days ?? 3) * dayMs,
         connectors: await loadConnectors(),
         onProgress: onProgress ?? (() => undefined),
+        profile,
       },
       signal ?? new AbortController().signal,
     );
@@ -91,7 +111,7 @@ export const Runner = {
    */
   async live(strategy: StrategyClass, options: LiveOptions): Promise<LiveReport> {
     const { module, until, signal, interval, deployment, onCrash } = options;
-    return await runLive(
+    const report = await runLive(
       {
         strategy,
         ref: module === undefined ? undefined : { module, exportName: strategy.name },
@@ -107,9 +127,14 @@ export const Runner = {
         watch: options.watch ?? {},
         connectors: await loadConnectors(),
         onCrash: onCrash ?? (() => undefined),
+        metricsPort: options.metricsPort,
+        onListen: options.onListen,
+        profile: options.profile,
       },
       signal ?? new AbortController().signal,
     );
+    if (report.profile !== undefined) process.stderr.write(renderProfile(report.profile));
+    return report;
   },
 
   /**
@@ -140,5 +165,5 @@ function flagsOf(settings: RunSettings, defaults: StrategyDefaults): StrategyFla
       `Cannot use the settings: ${symbols === undefined ? "symbols" : "interval"} is not given, wanted --${symbols === undefined ? "symbols A,B" : "interval 1m"}`,
     );
   }
-  return { symbols, interval: String(interval) };
+  return { symbols, interval: Interval.of(interval).name };
 }

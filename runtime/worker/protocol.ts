@@ -43,6 +43,8 @@ export interface ReplayOrder {
   readonly state: ConnectorRef | undefined;
   /** Name of the share's task: `deployment/0/task`. */
   readonly task: string;
+  /** Where nodes' times go, this share's own; without, nothing is timed. */
+  readonly profile?: SharedArrayBuffer;
 }
 
 /** Coordinator to a live thread. Readers `switch` on `kind` without a `default`. */

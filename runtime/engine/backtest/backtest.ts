@@ -15,8 +15,10 @@ import {
   type StrategyFlags,
   type StrategyRef,
 } from "../../graph/strategy.ts";
+import { type ProfilePhase } from "../../worker/node-profile.ts";
 import { type TaskCounts } from "../../worker/protocol.ts";
 import { missingIn } from "../coverage.ts";
+import { type Profile, phaseSeconds, profileOf } from "../profile.ts";
 import { type RunSettings } from "../settings.ts";
 import { untilUp } from "../until-up.ts";
 import { backfillStreams, type StreamFill, streamRoots } from "./backfill-streams.ts";
@@ -36,6 +38,8 @@ export interface Backtest {
   readonly spanMs: number;
   readonly connectors: ConnectorIndex;
   readonly onProgress: (progress: RunProgress) => void;
+  /** True: nodes are timed. */
+  readonly profile?: boolean | undefined;
 }
 
 /** What a run has opened and found out before it fetches. */
@@ -72,7 +76,8 @@ export async function backtest(run: Backtest, signal: AbortSignal): Promise<Back
     const filled = performance.now();
     const recorder = new OutputRecorder(prepared.graph, opened.store);
     const replayed = new ReplayedRows(run, prepared.graph, opened.range);
-    const input = { ...opened, graph: prepared.graph, recorder, replayed };
+    const profiles: SharedArrayBuffer[] = [];
+    const input = { ...opened, graph: prepared.graph, recorder, replayed, profiles };
     const counts = await replayAll(run, input, signal);
     const tallies = counts.flatMap((own) => own.tallies);
     await recorder.finish(tallies, opened.range, signal);
@@ -82,6 +87,7 @@ export async function backtest(run: Backtest, signal: AbortSignal): Promise<Back
       recorder,
       replayed,
       counts,
+      profile: profileOfReplay(prepared.graph, profiles),
       backfillSeconds: (filled - started) / 1_000,
       replaySeconds: (ended - filled) / 1_000,
     });
@@ -243,6 +249,7 @@ function reportOf(
     readonly recorder: OutputRecorder;
     readonly replayed: ReplayedRows;
     readonly counts: readonly TaskCounts[];
+    readonly profile: Profile | undefined;
     readonly backfillSeconds: number;
     readonly replaySeconds: number;
   },
@@ -271,7 +278,20 @@ function reportOf(
     replaySeconds,
     recordsPerSecond: replaySeconds > 0 ? records / replaySeconds : 0,
     notes: [...prepared.notes, ...opened.notes],
+    ...(measured.profile === undefined ? {} : { profile: measured.profile }),
   };
+}
+
+/** Where the replay's time went; undefined if it was not timed. */
+function profileOfReplay(
+  graph: Graph,
+  memories: readonly SharedArrayBuffer[],
+): Profile | undefined {
+  if (memories.length === 0) return undefined;
+  const seconds = (phase: ProfilePhase): number => phaseSeconds(memories, phase);
+  const others = { read: seconds("readMs"), store: seconds("waitMs") };
+  const run = seconds("totalMs") - others.read - others.store;
+  return profileOf(graph, memories, { run, encode: seconds("encodeMs"), others });
 }
 
 /** Where the rows lie: simulated ones in a file of their own. */

@@ -6,6 +6,7 @@ import { Interval } from "../../core/interval.ts";
 import { type Component, componentsOf, dealTasks, type Root } from "../../graph/components.ts";
 import { type Graph } from "../../graph/graph.ts";
 import { idsOf } from "../../graph/strategy.ts";
+import { newProfileMemory } from "../../worker/node-profile.ts";
 import { type ReplayOrder, type TaskCounts } from "../../worker/protocol.ts";
 import { seriesOf } from "../../worker/replay/replay.ts";
 import { runReplay } from "../../worker/replay/replay-run.ts";
@@ -25,6 +26,8 @@ export interface ReplayInput {
   readonly range: TimeRange;
   readonly recorder: OutputRecorder;
   readonly replayed: ReplayedRows;
+  /** Gets each thread's profile, if the run is profiled. */
+  readonly profiles: SharedArrayBuffer[];
 }
 
 /**
@@ -50,7 +53,13 @@ export async function replayAll(
     isPoisoning: process.env["NODE_ENV"] !== "production",
   };
   const name = `${run.strategy.name}-backtest/0`;
-  const orders = ordersFor(base, name, dealTasks(components, threads), rangeOfRoot);
+  const shares = dealTasks(components, threads);
+  const orders = ordersFor(base, name, shares, rangeOfRoot).map((order): ReplayOrder => {
+    if (run.profile !== true) return order;
+    const profile = newProfileMemory(graph.nodes.length);
+    input.profiles.push(profile);
+    return { ...order, profile };
+  });
   const [only] = orders;
   if (orders.length === 1 && only !== undefined) return [await replayHere(only, input, signal)];
   return await runReplayThreads(

@@ -1,4 +1,5 @@
 import { type TimeRange } from "../../contract/history-store.ts";
+import { type Profile } from "../profile.ts";
 
 /** A stream of a run, for one key. */
 export interface StreamReport {
@@ -53,6 +54,8 @@ export interface BacktestReport {
   readonly replaySeconds: number;
   readonly recordsPerSecond: number;
   readonly notes: readonly string[];
+  /** Where the replay's time went, node by node; absent if it was not asked for. */
+  readonly profile?: Profile;
 }
 
 /** What a run tells while it is under way. */

@@ -26,8 +26,13 @@ import {
   type LivePace,
   type OffsetReset,
 } from "../../worker/live/live-order.ts";
+import { type MeterMemory, newMeterMemory } from "../../worker/live/meters.ts";
 import { runLiveLoop } from "../../worker/live/run-live-loop.ts";
+import { newProfileMemory } from "../../worker/node-profile.ts";
+import { type Profile, phaseSeconds, profileOf } from "../profile.ts";
+import { type NamedCrash } from "./health.ts";
 import { checkLiveLimits } from "./live-limits.ts";
+import { LiveView } from "./live-view.ts";
 
 /** Paces and limits of a live run, by default. */
 export const paceDefaults: LivePace = {
@@ -55,6 +60,11 @@ export interface Live {
   readonly watch: Partial<WatchLimits>;
   readonly connectors: ConnectorIndex;
   readonly onCrash: (crash: Crash & { readonly name: string }) => void;
+  /** Port of `/metrics` and `/healthz` on the loopback address, 0 for a free one; default: none. */
+  readonly metricsPort?: number | undefined;
+  readonly onListen?: ((url: string) => void) | undefined;
+  /** True: nodes are timed. */
+  readonly profile?: boolean | undefined;
 }
 
 /** What a live run came to. */
@@ -83,6 +93,8 @@ export interface LiveReport {
   readonly fetchSeconds: number;
   readonly computeSeconds: number;
   readonly flushSeconds: number;
+  /** Where time went node by node; absent if it was not asked for. */
+  readonly profile?: Profile;
 }
 
 /**
@@ -102,6 +114,38 @@ export async function runLive(live: Live, signal: AbortSignal): Promise<LiveRepo
   });
   const { graph } = prepare(live.strategy, live.flags);
   checkGraph(graph);
+  const plan = await planOf(live, graph, signal);
+  const view = new LiveView({
+    graph,
+    orders: plan.orders,
+    meters: plan.meters,
+    stallMsMax: live.watch.stallMsMax ?? watchDefaults.stallMsMax,
+    metricsPort: live.metricsPort,
+    onListen: live.onListen ?? (() => undefined),
+  });
+  let ended: Readonly<Record<string, unknown>> = {};
+  try {
+    const report = await runOrders(live, { ...plan, graph, view }, signal);
+    ended = { records: report.records, outputs: report.outputs, crashes: report.crashes };
+    return report;
+  } catch (error) {
+    ended = { error };
+    throw error;
+  } finally {
+    await view.close(ended);
+  }
+}
+
+interface LivePlan {
+  /** One a thread. */
+  readonly orders: readonly LiveOrder[];
+  readonly meters: MeterMemory;
+  /** True: the one order runs in this thread. */
+  readonly isLocal: boolean;
+}
+
+/** A live run's threads: topics checked and made, partitions dealt, shared memory sized. */
+async function planOf(live: Live, graph: Graph, signal: AbortSignal): Promise<LivePlan> {
   const transport = live.connectors.refOf("transport", live.transport);
   const inputs = graph.nodes
     .filter(({ kind }) => kind === "stream")
@@ -111,8 +155,12 @@ export async function runLive(live: Live, signal: AbortSignal): Promise<LiveRepo
   const isLocal = live.ref === undefined || live.transport.startsWith("memory:");
   const wanted = isLocal ? 1 : Math.min(partitions, live.threads ?? availableParallelism());
   const board = newBoardMemory(wanted);
-  const crashes: (Crash & { readonly name: string })[] = [];
-  const nameOf = (node: number): string => graph.nodes[node]?.name ?? "no node";
+  const meters = newMeterMemory({
+    threads: wanted,
+    inputs: inputs.length,
+    partitionsPerInput: partitions,
+    nodes: graph.nodes.length,
+  });
   const base = {
     strategy: live.ref ?? { module: "", exportName: "" },
     flags: live.flags,
@@ -129,18 +177,31 @@ export async function runLive(live: Live, signal: AbortSignal): Promise<LiveRepo
     quarantined: [],
     isPoisoning: process.env["NODE_ENV"] === "development",
     board,
+    meters,
   };
   const orders = Array.from(
     { length: wanted },
     (_, thread): LiveOrder => ({
       ...base,
+      ...(live.profile === true ? { profile: newProfileMemory(graph.nodes.length) } : {}),
       thread,
       partitions: Array.from({ length: partitions }, (_p, p) => p).filter(
         (p) => p % wanted === thread,
       ),
     }),
   );
-  const results = isLocal
+  return { orders, meters, isLocal };
+}
+
+/** Runs the orders, in this thread or on threads of their own, and reports. */
+async function runOrders(
+  live: Live,
+  plan: LivePlan & { readonly graph: Graph; readonly view: LiveView },
+  signal: AbortSignal,
+): Promise<LiveReport> {
+  const { graph, orders, view } = plan;
+  const crashes: NamedCrash[] = [];
+  const results = plan.isLocal
     ? await runHere(graph, orders, signal)
     : await runLiveThreads(
         {
@@ -148,16 +209,42 @@ export async function runLive(live: Live, signal: AbortSignal): Promise<LiveRepo
           limits: { ...watchDefaults, ...live.watch },
           clock: systemClock,
           canRestart: live.state !== undefined,
-          nameOf,
+          nameOf: (node) => graph.nodes[node]?.name ?? "no node",
           onCrash: (crash) => {
-            crashes.push({ ...crash, name: nameOf(crash.node) });
-            live.onCrash({ ...crash, name: nameOf(crash.node) });
+            const named = view.crashed(crash);
+            crashes.push(named);
+            live.onCrash(named);
           },
         },
         signal,
       );
-  const rows = orders.map(({ thread }) => new BoardRow(board, thread));
-  return { ...reportOf(rows, results), ...crashReport(crashes) };
+  const rows = orders.map(({ board, thread }) => new BoardRow(board, thread));
+  const profile = profileOfOrders(graph, orders, rows);
+  return {
+    ...reportOf(rows, results),
+    ...crashReport(crashes),
+    ...(profile === undefined ? {} : { profile }),
+  };
+}
+
+/** The run's profile, if one was asked for. */
+function profileOfOrders(
+  graph: Graph,
+  orders: readonly LiveOrder[],
+  rows: readonly BoardRow[],
+): Profile | undefined {
+  const memories = orders.flatMap(({ profile }) => (profile === undefined ? [] : [profile]));
+  if (memories.length === 0) return undefined;
+  const seconds = (field: "fetchMs" | "computeMs" | "flushMs"): number =>
+    boardSum(rows, field) / 1_000;
+  const seal = phaseSeconds(memories, "sealMs");
+  const network = seconds("fetchMs") + seconds("flushMs") - seal;
+  const encode = phaseSeconds(memories, "encodeMs") + seal;
+  return profileOf(graph, memories, {
+    run: seconds("computeMs") + seal,
+    encode,
+    others: { network },
+  });
 }
 
 /** Runs the one order in this thread. */

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { errorText, QmtlError } from "../../core/errors.ts";
 import { type BacktestReport, type RunProgress } from "../backtest/report.ts";
+import { renderProfile } from "./profile-table.ts";
 import { createProgress } from "./progress.ts";
 import { reportJson } from "./report-json.ts";
 import { renderReport } from "./report-table.ts";
@@ -32,6 +33,7 @@ const flags = {
   state: { type: "string" },
   threads: { type: "string" },
   refetch: { type: "boolean" },
+  profile: { type: "boolean" },
   json: { type: "boolean" },
   "no-progress": { type: "boolean" },
   help: { type: "boolean", short: "h" },
@@ -50,6 +52,7 @@ const help = (
   --state URL            checkpoints (default memory:)
   --threads N            worker threads (default one per core)
   --refetch              forget the range's stored bars and fetch them again
+  --profile              time the nodes, and show where the run's time went
   --json                 the report as JSON on standard output
   --no-progress          no progress on standard error
   --help                 this text
@@ -91,7 +94,7 @@ export async function main(program: Program): Promise<number> {
         signal: stop.signal,
       });
       progress.close();
-      process.stdout.write(json === true ? `${reportJson(report)}\n` : renderReport(report));
+      process.stdout.write(json === true ? `${reportJson(report)}\n` : reportText(report));
       return report.streams.some(({ missing }) => missing.length > 0) && report.records === 0
         ? 1
         : 0;
@@ -105,6 +108,13 @@ export async function main(program: Program): Promise<number> {
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);
   }
+}
+
+function reportText(report: BacktestReport): string {
+  const { profile } = report;
+  return profile === undefined
+    ? renderReport(report)
+    : `${renderReport(report)}${renderProfile(profile)}`;
 }
 
 function parse(argv: readonly string[]): ReturnType<typeof parseFlags> {

@@ -28,6 +28,7 @@ export function reportJson(report: BacktestReport): string {
       refused: run.refused,
       late: run.late,
       notes: run.notes,
+      profile: run.profile,
     },
     null,
     2,

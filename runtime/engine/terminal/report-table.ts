@@ -93,14 +93,16 @@ function next(report: BacktestReport): string {
   ].join("\n");
 }
 
-function newTable(head: readonly string[]): InstanceType<typeof Table> {
+/** A table with bold heads and no lines between rows. */
+export function newTable(head: readonly string[]): InstanceType<typeof Table> {
   return new Table({
     head: head.map((text) => pico.bold(text)),
     style: { head: [], border: [], compact: true },
   });
 }
 
-function right(content: string): { readonly content: string; readonly hAlign: "right" } {
+/** A cell whose text stands on the right. */
+export function right(content: string): { readonly content: string; readonly hAlign: "right" } {
   return { content, hAlign: "right" };
 }
 

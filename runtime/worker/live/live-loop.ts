@@ -6,11 +6,13 @@ import {
 import { assert } from "../../core/assert.ts";
 import { hasCode, QmtlError } from "../../core/errors.ts";
 import { type Graph, type GraphNode } from "../../graph/graph.ts";
+import { NodeProfile } from "../node-profile.ts";
 import { type OutputSink } from "../task/node-output.ts";
 import { type StreamLoop } from "../task/stream-loop.ts";
 import { BoardRow, boardSum } from "./board.ts";
 import { LatencyLog } from "./latency-log.ts";
 import { type LiveOrder } from "./live-order.ts";
+import { countsOf, PartitionMeter, ThreadMeter } from "./meters.ts";
 import { DeadLetters } from "./output/dead-letters.ts";
 import { OutputPartition } from "./output/output-partition.ts";
 import { PartitionTask } from "./partition-task.ts";
@@ -25,6 +27,7 @@ export interface LivePartition {
   readonly topic: string;
   readonly task: PartitionTask;
   readonly outputs: readonly OutputPartition[];
+  readonly meter?: PartitionMeter | undefined;
   /** Offset of the next fetch: ahead of `task.nextOffset` by what is under way. */
   position: number;
 }
@@ -76,6 +79,8 @@ export class LiveLoop {
   readonly #row: BoardRow;
   readonly #latency: LatencyLog | undefined;
   readonly #deadLetters: DeadLetters;
+  readonly #meter: ThreadMeter | undefined;
+  readonly #profile: NodeProfile | undefined;
   #checkpointedMs = 0;
 
   constructor(
@@ -95,6 +100,9 @@ export class LiveLoop {
     this.#row = new BoardRow(order.board, order.thread);
     this.#latency = order.latency === undefined ? undefined : new LatencyLog(order.latency);
     this.#deadLetters = new DeadLetters(transport, graph);
+    const { meters, thread, profile } = order;
+    this.#meter = meters === undefined ? undefined : new ThreadMeter(meters, thread);
+    this.#profile = profile === undefined ? undefined : new NodeProfile(profile);
   }
 
   /**
@@ -160,11 +168,17 @@ export class LiveLoop {
       ),
       isPoisoning: this.#order.isPoisoning,
       heartbeat: this.#row.heartbeat,
+      profile: this.#profile,
       onDeadLetter: (letter) => this.#deadLetters.add(stream, letter),
       onRow: this.#rowProbe(stream),
       sink: (): OutputSink => (node, rows) => {
         this.#row.add("outputs", rows.count);
-        outputs.get(node.index)?.add(rows, this.#sendSignal);
+        this.#meter?.emitted(node.index, rows.count);
+        const output = outputs.get(node.index);
+        if (output === undefined) return;
+        const startedMs = this.#profile?.now();
+        output.add(rows, this.#sendSignal);
+        this.#profile?.since("encodeMs", startedMs);
       },
     });
     for (const { node, topic: output } of this.#order.outputs) {
@@ -178,7 +192,10 @@ export class LiveLoop {
       };
       outputs.set(node, new OutputPartition(target, this.#transport, producer));
     }
-    return { topic, task, outputs: [...outputs.values()], position: 0 };
+    const { meters, inputs } = this.#order;
+    const input = inputs.findIndex((own) => own.stream === stream.index);
+    const meter = meters === undefined ? undefined : new PartitionMeter(meters, input, partition);
+    return { topic, task, outputs: [...outputs.values()], meter, position: 0 };
   }
 
   /** Sends go on while the loop drains: they have their own signal. */
@@ -232,13 +249,16 @@ export class LiveLoop {
       const answers = await this.#answersOf(pending, signal);
       this.#row.add("fetchMs", performance.now() - started);
       this.#row.beat();
+      this.#meter?.enter("compute");
       for (const answer of answers) this.#ahead(answer);
       // V1: the answers stay valid until the fetch after this one.
       pending = this.#fetch(signal);
       // Its failure is met where it is awaited; if the loop ends before, closing the transport ends it.
       pending.catch(() => undefined);
       this.#compute(answers);
+      this.#meter?.enter("send");
       await this.#flush();
+      this.#meter?.enter("fetch");
       if (this.#isDone()) break;
     }
   }
@@ -308,8 +328,9 @@ export class LiveLoop {
       row.partition = answer.partition;
       for (const live of this.#byName.get(`${answer.partition} ${answer.topic}`) ?? []) {
         const { counts } = live.task;
-        const before = { ...counts };
+        const before = countsOf(live.task);
         live.task.consume(answer);
+        live.meter?.took(live.task, answer, before);
         row.add("records", counts.records - before.records);
         row.add("slowPath", counts.slowPath - before.slowPath);
         row.add("deadLetters", counts.deadLetters - before.deadLetters);
@@ -317,6 +338,7 @@ export class LiveLoop {
       }
     }
     row.heartbeat[0] = -1;
+    for (const { meter, task } of this.#partitions) meter?.look(task);
     if (answers.length === 0) return;
     if (row.get("firstRecordMs") === 0) row.set("firstRecordMs", now());
     row.set("lastRecordMs", now());
@@ -327,7 +349,9 @@ export class LiveLoop {
     const started = performance.now();
     for (const { outputs } of this.#partitions) {
       for (const output of outputs) {
+        const startedMs = this.#profile?.now();
         output.seal(this.#sendSignal);
+        this.#profile?.since("sealMs", startedMs);
         await output.room();
       }
     }

@@ -1,6 +1,7 @@
 import { type ConnectorRef } from "../../contract/connector.ts";
 import { type StrategyFlags, type StrategyRef } from "../../graph/strategy.ts";
 import { type BoardMemory } from "./board.ts";
+import { type MeterMemory } from "./meters.ts";
 
 /** Limits and paces of a live run, by name. */
 export interface LivePace {
@@ -61,4 +62,8 @@ export interface LiveOrder {
   readonly isPoisoning: boolean;
   readonly thread: number;
   readonly board: BoardMemory;
+  /** Where the thread shows what it does; without, nobody looks. */
+  readonly meters?: MeterMemory;
+  /** Where nodes' times go, this thread's own; without, nothing is timed. */
+  readonly profile?: SharedArrayBuffer;
 }

@@ -6,6 +6,7 @@ import { WireLayout } from "../../codec/wire/wire-layout.ts";
 import { compileWireRead, type WireRead } from "../../codec/wire/wire-reader.ts";
 import { type FetchedBytes } from "../../contract/transport.ts";
 import { type Graph, type GraphNode } from "../../graph/graph.ts";
+import { type NodeProfile } from "../node-profile.ts";
 import { type OutputSink } from "../task/node-output.ts";
 import { type StreamLoop } from "../task/stream-loop.ts";
 import { Task } from "../task/task.ts";
@@ -43,6 +44,7 @@ export interface PartitionOptions {
   readonly quarantined: ReadonlySet<number>;
   readonly isPoisoning: boolean;
   readonly heartbeat: Int32Array;
+  readonly profile?: NodeProfile | undefined;
   /** Told of each accepted record: the store's place of its row, after the plan ran for it. */
   readonly onRow: ((loop: StreamLoop, at: number) => void) | undefined;
 }
@@ -95,6 +97,7 @@ export class PartitionTask {
       quarantined: options.quarantined,
       isPoisoning: options.isPoisoning,
       heartbeat: options.heartbeat,
+      profile: options.profile,
     });
     this.loop = this.task.streamOf(stream.index);
     const layout = WireLayout.of(stream.schema);

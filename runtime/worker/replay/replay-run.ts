@@ -5,6 +5,7 @@ import { hasCode } from "../../core/errors.ts";
 import { type Component, type Root } from "../../graph/components.ts";
 import { type Graph } from "../../graph/graph.ts";
 import { TaskCheckpoint } from "../checkpoint/task-checkpoint.ts";
+import { NodeProfile } from "../node-profile.ts";
 import { type NodeRows, type TaskCounts } from "../protocol.ts";
 import { Task } from "../task/task.ts";
 import { type NodeTally, OutputTally } from "./output-tally.ts";
@@ -31,6 +32,7 @@ export interface ReplayRun {
   readonly ranges: readonly TimeRange[];
   readonly isPoisoning: boolean;
   readonly checkpoints: ReplayCheckpoints | undefined;
+  readonly profile?: SharedArrayBuffer;
   readonly onOutputs: (outputs: readonly NodeRows[]) => void;
   readonly onRows: (root: Root, rows: number) => void;
   /** Resolves when there is room for more outputs. */
@@ -49,23 +51,42 @@ interface ReplayExtra {
 
 /** Replays the components in this thread and returns what was counted, restarts included. */
 export async function runReplay(run: ReplayRun, signal: AbortSignal): Promise<TaskCounts> {
-  const share = new ReplayShare(run);
+  const profile = run.profile === undefined ? undefined : new NodeProfile(run.profile);
+  const share = new ReplayShare(run, profile);
   await share.restore(signal);
+  const startedMs = profile?.now();
   await replay(
     share.task,
     run.components,
     {
       graph: run.graph,
-      store: run.store,
+      store: profile === undefined ? run.store : timedStore(run.store, profile),
       rangeOf: (root) => share.rangeOf(root),
       onRows: (root, rows, nextTs) => share.onRows(root, rows, nextTs),
       drain: async () => await share.drain(signal),
     },
     signal,
   );
-  await run.settle();
+  await share.settle();
+  profile?.since("totalMs", startedMs);
   await share.end(signal);
   return share.counts();
+}
+
+/** A store whose rows' reading is timed. */
+function timedStore(store: HistoryStore, profile: NodeProfile): Pick<HistoryStore, "fetch"> {
+  return {
+    async *fetch(series, range, signal) {
+      const batches = store.fetch(series, range, signal)[Symbol.asyncIterator]();
+      for (;;) {
+        const startedMs = profile.now();
+        const next = await batches.next();
+        profile.since("readMs", startedMs);
+        if (next.done === true) return;
+        yield next.value;
+      }
+    },
+  };
 }
 
 function nameOf(root: Root): string {
@@ -76,25 +97,30 @@ function nameOf(root: Root): string {
 class ReplayShare {
   readonly task: Task;
   readonly #run: ReplayRun;
+  readonly #profile: NodeProfile | undefined;
   readonly #ranges: Map<string, TimeRange>;
   readonly #tally = new OutputTally();
   readonly #rows = new Map<string, { readonly root: Root; readonly rows: number }>();
   readonly #checkpoint: TaskCheckpoint | undefined;
   #checkpointedMs = performance.now();
 
-  constructor(run: ReplayRun) {
+  constructor(run: ReplayRun, profile: NodeProfile | undefined) {
     this.#run = run;
+    this.#profile = profile;
     const roots = run.components.flatMap((component) => component.roots);
     this.#ranges = new Map(roots.map((root, i) => [nameOf(root), run.ranges[i]!]));
     this.task = new Task({
       graph: run.graph,
       owns: (stream, key) => this.#ranges.has(nameOf({ node: stream.index, key })),
       sink: (node, rows) => {
+        const startedMs = profile?.now();
         const outputs = splitRows(node.index, rows, this.task.keysOf(node.index));
         this.#tally.add(outputs);
         run.onOutputs(outputs);
+        profile?.since("encodeMs", startedMs);
       },
       isPoisoning: run.isPoisoning,
+      profile,
     });
     const { checkpoints } = run;
     this.#checkpoint =
@@ -155,6 +181,14 @@ class ReplayShare {
       await this.#save(signal);
     }
     await this.#run.drain();
+    this.#profile?.since("waitMs", now);
+  }
+
+  /** Every output that was handed over is durable. */
+  async settle(): Promise<void> {
+    const startedMs = this.#profile?.now();
+    await this.#run.settle();
+    this.#profile?.since("waitMs", startedMs);
   }
 
   /** The replay is complete: nothing is left to go on from. */

@@ -9,7 +9,7 @@ import { type Task } from "../task/task.ts";
 /** Where a replay reads from and reports to. */
 export interface ReplayFeed {
   readonly graph: Graph;
-  readonly store: HistoryStore;
+  readonly store: Pick<HistoryStore, "fetch">;
   /** Rows of a root that are replayed, `[start, end)` by open time. */
   readonly rangeOf: (root: Root) => TimeRange;
   /** Told of rows that the task has taken, and of the first ts that it has not. */

@@ -1,4 +1,5 @@
 import { type GraphNode } from "../../graph/graph.ts";
+import { NodeProfile, timedEvery } from "../node-profile.ts";
 import { type ChainedCall } from "./chain.ts";
 import { isOfKind } from "./node-call.ts";
 import { outputRowsMax } from "./node-output.ts";
@@ -27,6 +28,9 @@ function isPlain(stream: GraphNode, { call }: ChainedCall): boolean {
  * checked and emitted in line, without a loop over nodes, closures or objects per record. It does
  * what `Chain.step` does, which stays as the oracle of it.
  *
+ * With a profile, each node counts its calls and every `timedEvery`-th record is timed; without,
+ * nothing of it is in the text.
+ *
  * `heartbeat[0]` names the node that runs, by its index in the graph; `heartbeat[1]` counts records.
  *
  * @returns undefined if a node needs the generic loop.
@@ -35,13 +39,23 @@ export function compileChain(
   stream: GraphNode,
   calls: readonly ChainedCall[],
   heartbeat: Int32Array,
+  profile?: NodeProfile,
 ): ChainStep | undefined {
   if (calls.length > inlineMax || calls.some((call) => !isPlain(stream, call))) return undefined;
   const values: Record<string, unknown> = { heartbeat, isOfKind };
-  const blocks = calls.map((call, i) => blockOf(call, i, values));
+  const blocks = calls.map((call, i) => {
+    const block = blockOf(call, i, values);
+    return profile === undefined ? block : timedBlock(block, call.call.node.index);
+  });
+  if (profile !== undefined) {
+    values["cells"] = profile.cells;
+    values["now"] = (): number => profile.clock();
+  }
+  const [outer, inner] = profile === undefined ? ["", ""] : timedHead;
   serial += 1;
   // The serial makes the text unique: engines share by text what they learn of a function.
-  const text = `"use strict"; return function chain${serial}(k, close) {
+  const text = `"use strict"; ${outer} return function chain${serial}(k, close) {
+${inner}
 heartbeat[1] = (heartbeat[1] + 1) | 0;
 const ts = close - ${stream.interval.lengthMs};
 let failing;
@@ -52,6 +66,21 @@ ${blocks.join("\n")}
   // oxlint-disable-next-line typescript/no-implied-eval, typescript/no-unsafe-type-assertion -- names of fields are checked to be identifiers, all else are numbers
   const make = new Function(...Object.keys(values), text) as (...given: unknown[]) => ChainStep;
   return make(...Object.values(values));
+}
+
+/** What a profiled chain keeps between records, and does at the beginning of each. */
+const timedHead = [
+  `let left = ${timedEvery};`,
+  `let calls = 0, started = 0; left -= 1; const isTimed = left === 0; if (isTimed) left = ${timedEvery};`,
+] as const;
+
+/** A node's text with its calls counted and, where the record's turn has come, timed. */
+function timedBlock(block: string, node: number): string {
+  const at = NodeProfile.at(node);
+  const counted = block.replace("failing = ", `cells[${at}] += 1; failing = `);
+  return `if (isTimed) { calls = cells[${at}]; started = now(); }
+${counted}
+if (isTimed && cells[${at}] !== calls) { cells[${at + 1}] += 1; cells[${at + 2}] += now() - started; }`;
 }
 
 /** The text of one node; what it names is put into `values`. */

@@ -3,6 +3,7 @@ import { errorText, hasCode, QmtlError } from "../../core/errors.ts";
 import { type GraphNode } from "../../graph/graph.ts";
 import { type ColumnStore } from "../../window/column-store.ts";
 import { StoreWindow } from "../../window/window.ts";
+import { type NodeProfile } from "../node-profile.ts";
 import { type NodeOutput } from "./node-output.ts";
 
 /** What compute gets as its last argument: the key and the close time T; one object, reused. */
@@ -18,6 +19,8 @@ export interface CallOptions {
   readonly isPoisoning: boolean;
   /** Key of each slot of the node. */
   readonly keyOf: (slot: number) => string;
+  /** Where calls and their times go; undefined: nothing is counted or timed. */
+  readonly profile?: NodeProfile | undefined;
 }
 
 /** A call's result as the caller sees it: an object by field name, or nothing. */
@@ -83,10 +86,25 @@ export class NodeCall {
    * @throws QmtlError COMPUTE_FAILED naming node, key and time, INPUT_MISSING (`onMissing: fail`).
    */
   fire(slot: number, close: number): void {
+    const { profile } = this.options;
+    if (profile === undefined) this.#fire(slot, close);
+    else this.#fireTimed(slot, close, profile);
+  }
+
+  #fireTimed(slot: number, close: number, profile: NodeProfile): void {
+    const { index } = this.node;
+    const calls = profile.callsOf(index);
+    const startedMs = profile.start();
+    this.#fire(slot, close);
+    if (profile.callsOf(index) > calls) profile.end(index, startedMs);
+  }
+
+  #fire(slot: number, close: number): void {
     const { interval } = this.node;
     const open = interval.floor(close - 1);
     if (this.#isInputMissing(slot, open)) return;
     for (const window of this.windows) if (!window.bind(slot)) return;
+    this.options.profile?.count(this.node.index);
     const hasValues = this.#call(slot, close);
     if (this.options.isPoisoning) for (const window of this.windows) window.release();
     if (!hasValues) return;

@@ -1,6 +1,7 @@
 import { type ColumnBatch } from "../../contract/columns.ts";
 import { type GraphNode } from "../../graph/graph.ts";
 import { type ColumnStore } from "../../window/column-store.ts";
+import { type NodeProfile } from "../node-profile.ts";
 import { Chain, type ChainedCall } from "./chain.ts";
 import { type ChainStep, compileChain } from "./chain-code.ts";
 import { type NodeOutput } from "./node-output.ts";
@@ -19,6 +20,7 @@ export interface StreamLoopOptions {
   readonly calls: readonly ChainedCall[];
   /** `heartbeat[0]` names the node that runs. */
   readonly heartbeat: Int32Array;
+  readonly profile?: NodeProfile | undefined;
   /** True: the plain loop over nodes, the oracle of the generated one. */
   readonly isInterpreted: boolean;
 }
@@ -52,7 +54,7 @@ export class StreamLoop {
     this.#chain = chain;
     const compiled = options.isInterpreted
       ? undefined
-      : compileChain(node, options.calls, options.heartbeat);
+      : compileChain(node, options.calls, options.heartbeat, options.profile);
     this.#step = compiled ?? ((slot, close) => chain.step(slot, close));
     this.#lengthMs = node.interval.isFixed ? node.interval.lengthMs : Number.NaN;
     this.#closeTimeColumn = Object.keys(node.schema).indexOf("closeTime") + 1;

@@ -3,6 +3,7 @@ import { waitingNodes } from "../../graph/components.ts";
 import { type Graph, type GraphNode } from "../../graph/graph.ts";
 import { ColumnStore } from "../../window/column-store.ts";
 import { type CheckpointPart, FloatsPart, PendingPart, StorePart } from "../checkpoint/parts.ts";
+import { type NodeProfile } from "../node-profile.ts";
 import { type ChainedCall } from "./chain.ts";
 import { JoinGate } from "./join-gate.ts";
 import { NodeCall } from "./node-call.ts";
@@ -23,6 +24,8 @@ export interface TaskOptions {
   readonly quarantined?: ReadonlySet<number>;
   /** `heartbeat[0]` names the node that runs, by its index in the graph. */
   readonly heartbeat?: Int32Array;
+  /** Where nodes' calls and times go; without, nothing is counted or timed. */
+  readonly profile?: NodeProfile | undefined;
   /** True (tests): the plain loop over nodes instead of the generated one. */
   readonly isInterpreted?: boolean;
 }
@@ -268,6 +271,7 @@ class TaskBuilder {
     const call = new NodeCall(place.node, upstreams, place.output, {
       isPoisoning: this.#options.isPoisoning,
       keyOf: place.keyOf,
+      profile: this.#options.profile,
     });
     this.#calls.push({ call, slots: place.slots });
     return call;
@@ -295,6 +299,7 @@ class TaskBuilder {
       slots: place.slots,
       calls: this.#chained.get(place.node.index)!,
       heartbeat: this.#options.heartbeat ?? new Int32Array(2),
+      profile: this.#options.profile,
       isInterpreted: this.#options.isInterpreted === true,
     });
     return { ...place, loop };

@@ -1,0 +1,217 @@
+import { type Crash } from "../../coordinator/live-threads.ts";
+import { type Clock } from "../../core/clock.ts";
+import { type Log } from "../../core/log.ts";
+import { type BoardRow, boardSum } from "../../worker/live/board.ts";
+import { type PartitionMeter, type ThreadMeter } from "../../worker/live/meters.ts";
+
+/** A partition of an input, as it is watched. */
+export interface WatchedPartition {
+  readonly stream: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly thread: number;
+  readonly meter: PartitionMeter;
+}
+
+/** A crash with its node's name. */
+export type NamedCrash = Crash & { readonly name: string };
+
+/** What health is judged by. */
+export interface HealthOptions {
+  /** By thread. */
+  readonly rows: readonly BoardRow[];
+  readonly meters: readonly ThreadMeter[];
+  readonly partitions: readonly WatchedPartition[];
+  readonly nameOf: (node: number) => string;
+  /** A node that runs for so long without a beat is stalled, ms. */
+  readonly stallMsMax: number;
+  /** Nothing heard from a dependency, no progress with a lag, for so long: failing, ms. */
+  readonly silentMsMax: number;
+  /** Time between two checkpoints, ms; undefined if none are taken. */
+  readonly checkpointMs: number | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A thread, as `/healthz` shows it. */
+export interface ThreadHealth {
+  readonly thread: number;
+  /** Node that runs; null if none. */
+  readonly node: string | null;
+  /** Time since the thread last took a record or turned its loop, ms. */
+  readonly beatsAgeMs: number;
+  /** Records that wait in its partitions. */
+  readonly lag: number;
+}
+
+/** What a dependency is to the run. */
+export interface DependencyHealth {
+  readonly status: "ok" | "stalled";
+  /** Longest time that a thread or partition has waited for it, ms. */
+  readonly silentMs: number;
+}
+
+/** The answer of `/healthz`. */
+export interface HealthReport {
+  readonly status: "ok" | "failing";
+  /** Why it fails, one sentence each; empty if it does not. */
+  readonly causes: readonly string[];
+  readonly threads: readonly ThreadHealth[];
+  readonly quarantined: readonly { readonly node: string; readonly partition: number }[];
+  readonly dependencies: Readonly<Record<string, DependencyHealth>>;
+}
+
+/** Time between two looks at the board, ms. */
+const lookMs = 250;
+
+/**
+ * Whether a live run gets on, judged from the board alone, so that a thread that hangs can't keep
+ * the answer. A look every `lookMs` knows how old each heartbeat is and logs what has changed.
+ */
+export class LiveHealth {
+  readonly #options: HealthOptions;
+  readonly #startedMs: number;
+  /** Beats at the last change, and when that was. */
+  readonly #beats: { count: number; sinceMs: number }[];
+  /** Threads that died and have not beaten since. */
+  readonly #dead = new Map<number, string>();
+  readonly #quarantined: { readonly node: string; readonly partition: number }[] = [];
+  readonly #stalled = new Set<string>();
+  readonly #timer: ReturnType<typeof setInterval>;
+  #resets = 0;
+
+  constructor(options: HealthOptions) {
+    this.#options = options;
+    this.#startedMs = options.clock.now();
+    this.#beats = options.rows.map(({ beats }) => ({ count: beats, sinceMs: this.#startedMs }));
+    this.#timer = setInterval(() => this.look(), lookMs);
+    this.#timer.unref();
+  }
+
+  /** Compares the board with the last look. */
+  look(): void {
+    const { rows, clock, log } = this.#options;
+    const nowMs = clock.now();
+    for (const [thread, seen] of this.#beats.entries()) {
+      const beats = rows[thread]?.beats ?? 0;
+      if (beats === seen.count) continue;
+      seen.count = beats;
+      seen.sinceMs = nowMs;
+      this.#dead.delete(thread);
+    }
+    const resets = boardSum(rows, "offsetResets");
+    if (resets > this.#resets) log.warn("position reset", { partitions: resets - this.#resets });
+    this.#resets = resets;
+    for (const [dependency, { status, silentMs }] of Object.entries(this.#dependencies(nowMs))) {
+      const isStalled = status === "stalled";
+      if (isStalled === this.#stalled.has(dependency)) continue;
+      if (isStalled) {
+        this.#stalled.add(dependency);
+        log.warn("dependency stalled", { dependency, silentMs });
+      } else {
+        this.#stalled.delete(dependency);
+        log.info("dependency is back", { dependency });
+      }
+    }
+  }
+
+  /** A thread has died. */
+  crashed({ thread, partition, name, reason, isQuarantined }: NamedCrash): void {
+    this.look();
+    this.#dead.set(thread, reason);
+    if (isQuarantined) this.#quarantined.push({ node: name, partition });
+  }
+
+  /** Time since thread `thread` last got on, ms. */
+  beatsAgeMs(thread: number): number {
+    return this.#options.clock.now() - (this.#beats[thread]?.sinceMs ?? this.#startedMs);
+  }
+
+  report(): HealthReport {
+    this.look();
+    const nowMs = this.#options.clock.now();
+    const threads = this.#options.rows.map((row, thread) => this.#threadOf(row, thread));
+    const dependencies = this.#dependencies(nowMs);
+    const causes = [
+      ...threads.flatMap((thread) => this.#threadCauses(thread)),
+      ...Object.entries(dependencies).flatMap(([name, { status, silentMs }]) =>
+        status === "ok" ? [] : [`the ${name} has not answered for ${seconds(silentMs)}`],
+      ),
+      ...this.#options.partitions.flatMap((partition) => this.#partitionCauses(partition, nowMs)),
+    ];
+    return {
+      status: causes.length === 0 ? "ok" : "failing",
+      causes,
+      threads,
+      quarantined: this.#quarantined,
+      dependencies,
+    };
+  }
+
+  /** Why the run is not ready yet: empty once every thread has fetched. */
+  unready(): readonly string[] {
+    this.look();
+    return this.#options.meters.flatMap((meter, thread) => {
+      if (this.#dead.has(thread)) return [`thread ${thread} is dead`];
+      return meter.get("fetchedMs") === 0 ? [`thread ${thread} has not fetched yet`] : [];
+    });
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #threadOf(row: BoardRow, thread: number): ThreadHealth {
+    const node = Atomics.load(row.heartbeat, 0);
+    const own = this.#options.partitions.filter((partition) => partition.thread === thread);
+    return {
+      thread,
+      node: node < 0 ? null : this.#options.nameOf(node),
+      beatsAgeMs: this.beatsAgeMs(thread),
+      lag: own.reduce((sum, { meter }) => sum + meter.get("lag"), 0),
+    };
+  }
+
+  #threadCauses({ thread, node, beatsAgeMs }: ThreadHealth): readonly string[] {
+    const reason = this.#dead.get(thread);
+    if (reason !== undefined) return [`thread ${thread} is dead: ${reason}`];
+    const isStalled = node !== null && beatsAgeMs > this.#options.stallMsMax;
+    return isStalled ? [`thread ${thread} is stalled in "${node}" for ${seconds(beatsAgeMs)}`] : [];
+  }
+
+  /** A partition that others of its thread overtake: the thread fetches, but not from it. */
+  #partitionCauses(own: WatchedPartition, nowMs: number): readonly string[] {
+    const { topic, partition, meter } = own;
+    const lag = meter.get("lag");
+    const sinceMs = nowMs - Math.max(meter.get("progressMs"), this.#startedMs);
+    if (lag <= 0 || sinceMs <= this.#options.silentMsMax) return [];
+    return [
+      `partition ${partition} of "${topic}" has a lag of ${lag} and no progress for ${seconds(sinceMs)}`,
+    ];
+  }
+
+  #dependencies(nowMs: number): Readonly<Record<string, DependencyHealth>> {
+    const { meters, partitions, checkpointMs } = this.#options;
+    const transportMs = meters.map((meter, thread) => {
+      const isWaiting = meter.phase !== "compute" && !this.#dead.has(thread);
+      return isWaiting ? nowMs - Math.max(meter.get("fetchedMs"), this.#startedMs) : 0;
+    });
+    const transport = this.#dependency(Math.max(0, ...transportMs));
+    if (checkpointMs === undefined) return { transport };
+    // What a loop that waits for the transport does not commit is not the state store's fault.
+    const stateMs = partitions.map(({ meter, thread }) => {
+      const turnedMs = meters[thread]?.get("fetchedMs") ?? 0;
+      const sinceMs = Math.max(meter.get("checkpointedMs"), this.#startedMs) + checkpointMs;
+      return this.#dead.has(thread) ? 0 : turnedMs - sinceMs;
+    });
+    return { transport, state: this.#dependency(Math.max(0, ...stateMs)) };
+  }
+
+  #dependency(silentMs: number): DependencyHealth {
+    return { status: silentMs > this.#options.silentMsMax ? "stalled" : "ok", silentMs };
+  }
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}

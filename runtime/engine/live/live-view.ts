@@ -1,0 +1,142 @@
+import { systemClock } from "../../core/clock.ts";
+import { type Log, newLog } from "../../core/log.ts";
+import { type Graph } from "../../graph/graph.ts";
+import { BoardRow } from "../../worker/live/board.ts";
+import { type LiveOrder } from "../../worker/live/live-order.ts";
+import { type MeterMemory, PartitionMeter, ThreadMeter } from "../../worker/live/meters.ts";
+import { NodeProfile } from "../../worker/node-profile.ts";
+import { LiveHealth, type NamedCrash, type WatchedPartition } from "./health.ts";
+import { type LiveServer, serveLive } from "./http.ts";
+import { type MetricSource, newLiveRegistry } from "./metrics.ts";
+
+/** Nothing heard for so long is a stall, beyond what a fetch may wait, ms. */
+const silentMsMax = 10_000;
+
+/** A live run as it is to be seen. */
+export interface LiveViewOptions {
+  readonly graph: Graph;
+  /** One a thread. */
+  readonly orders: readonly LiveOrder[];
+  readonly meters: MeterMemory;
+  /** A node that runs for so long without a record between is stalled, ms. */
+  readonly stallMsMax: number;
+  /** Port on the loopback address, 0 for a free one; undefined: nothing is served. */
+  readonly metricsPort: number | undefined;
+  readonly onListen: (url: string) => void;
+}
+
+/**
+ * What operators see of a live run: metrics, health and log lines, made from shared memory. It
+ * opens with the run and closes with it.
+ */
+export class LiveView {
+  readonly #log: Log;
+  readonly #health: LiveHealth;
+  readonly #server: LiveServer | undefined;
+  readonly #crashes: NamedCrash[] = [];
+  readonly #nameOf: (node: number) => string;
+
+  /** @throws QmtlError SERVER_START_FAILED if the port is taken. */
+  constructor(options: LiveViewOptions) {
+    const { graph, orders, metricsPort, onListen } = options;
+    this.#nameOf = (node) => graph.nodes[node]?.name ?? "no node";
+    this.#log = newLog().child({ deployment: orders[0]?.deployment ?? "" });
+    const watched = watchedOf(options);
+    this.#health = healthOf(options, watched, this.#log);
+    const source = { ...watched, health: this.#health, crashes: this.#crashes };
+    try {
+      this.#server = metricsPort === undefined ? undefined : serve(metricsPort, source);
+    } catch (error) {
+      this.#health.close();
+      throw error;
+    }
+    this.#log.info("live run started", {
+      transport: orders[0]?.transport.url,
+      state: orders[0]?.state?.url ?? null,
+      threads: orders.length,
+      partitions: watched.partitions.length,
+      metrics: this.#server?.url ?? null,
+    });
+    if (this.#server !== undefined) onListen(this.#server.url);
+  }
+
+  /** A thread has died; gives the crash with its node's name. */
+  crashed(crash: Omit<NamedCrash, "name">): NamedCrash {
+    const named = { ...crash, name: this.#nameOf(crash.node) };
+    this.#crashes.push(named);
+    this.#health.crashed(named);
+    const { thread, partition, name: node, reason } = named;
+    this.#log.error("thread crashed", { thread, partition, node, reason });
+    if (named.isQuarantined) this.#log.error("node quarantined", { node, partition });
+    return named;
+  }
+
+  /** Ends the endpoint and the watch; `outcome` says what the run came to. */
+  async close(outcome: Readonly<Record<string, unknown>>): Promise<void> {
+    this.#health.look();
+    this.#health.close();
+    await this.#server?.close();
+    this.#log.info("live run stopped", outcome);
+  }
+}
+
+/** What is read to see the run. */
+type Watched = Omit<MetricSource, "health" | "crashes">;
+
+function watchedOf({ graph, orders, meters }: LiveViewOptions): Watched {
+  return {
+    deployment: orders[0]?.deployment ?? "",
+    nodes: graph.nodes,
+    rows: orders.map(({ board, thread }) => new BoardRow(board, thread)),
+    meters: orders.map(({ thread }) => new ThreadMeter(meters, thread)),
+    partitions: orders.flatMap((order) => partitionsOf(graph, order, meters)),
+    profiles: orders.flatMap(({ profile }) =>
+      profile === undefined ? [] : [new NodeProfile(profile)],
+    ),
+    hasState: orders[0]?.state !== undefined,
+  };
+}
+
+function partitionsOf(
+  graph: Graph,
+  { inputs, partitions, thread }: LiveOrder,
+  meters: MeterMemory,
+): readonly WatchedPartition[] {
+  return inputs.flatMap(({ stream, topic }, input) =>
+    partitions.map((partition) => ({
+      stream: graph.nodes[stream]?.name ?? "",
+      topic,
+      partition,
+      thread,
+      meter: new PartitionMeter(meters, input, partition),
+    })),
+  );
+}
+
+function healthOf(
+  { graph, orders, stallMsMax }: LiveViewOptions,
+  watched: Watched,
+  log: Log,
+): LiveHealth {
+  const pace = orders[0]?.pace;
+  return new LiveHealth({
+    rows: watched.rows,
+    meters: watched.meters,
+    partitions: watched.partitions,
+    nameOf: (node) => graph.nodes[node]?.name ?? "no node",
+    stallMsMax,
+    silentMsMax: silentMsMax + (pace?.fetchWaitMsMax ?? 0),
+    checkpointMs: watched.hasState ? pace?.checkpointMs : undefined,
+    clock: systemClock,
+    log,
+  });
+}
+
+function serve(port: number, source: MetricSource): LiveServer {
+  const registry = newLiveRegistry(source);
+  return serveLive(port, {
+    metrics: async () => ({ text: await registry.metrics(), type: registry.contentType }),
+    health: () => source.health.report(),
+    unready: () => source.health.unready(),
+  });
+}
