@@ -60,6 +60,8 @@ export class StoreWindow<S extends Schema = Schema> implements Window<S> {
   readonly #fields: readonly string[];
   readonly #byField: Record<string, FieldViews> = {};
   readonly #times: FieldViews;
+  /** Views that are not empty: what `release` empties. */
+  readonly #handedOut: ColumnView[] = [];
   #slot = 0;
   /** Index of the row after the newest, in the ts column. */
   #end = 0;
@@ -98,9 +100,8 @@ export class StoreWindow<S extends Schema = Schema> implements Window<S> {
   /** Empties every view that was handed out (W3). */
   release(): void {
     this.length = 0;
-    for (const field of [this.#times, ...Object.values(this.#byField)]) {
-      for (const view of field.views) view.length = 0;
-    }
+    for (const view of this.#handedOut) view.length = 0;
+    this.#handedOut.length = 0;
   }
 
   get full(): boolean {
@@ -164,6 +165,7 @@ export class StoreWindow<S extends Schema = Schema> implements Window<S> {
     let i = 0;
     while (i < lengths.length && lengths[i] !== n) i += 1;
     const view = views[i] ?? this.#makeView(field, n);
+    if (view.length === 0) this.#handedOut.push(view);
     view.length = n;
     view.start = this.#end - n + field.column * this.#store.stride;
     view.startTs = this.#end - n;
