@@ -2,7 +2,6 @@ import { loadConnectors } from "../contract/connector.ts";
 import { type Crash, type WatchLimits } from "../coordinator/live-threads.ts";
 import { QmtlError } from "../core/errors.ts";
 import { Interval } from "../core/interval.ts";
-import { Interval } from "../core/interval.ts";
 import { type StrategyClass, type StrategyFlags } from "../graph/strategy.ts";
 import { type LatencyProbe, type LivePace, type OffsetReset } from "../worker/live/live-order.ts";
 import { backtest } from "./backtest/backtest.ts";
