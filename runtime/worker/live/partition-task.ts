@@ -132,11 +132,14 @@ export class PartitionTask {
     const { stride, values } = store;
     const read = this.#read;
     const { onRow } = this.#options;
-    for (let i = 0; i < count; i += 1) {
-      if (offset[i]! < this.nextOffset) continue;
-      this.counts.records += 1;
+    // Records below the position asked for come first in their batch, if at all.
+    let first = 0;
+    while (first < count && offset[first]! < this.nextOffset) first += 1;
+    this.counts.records += count - first;
+    let slot = -1;
+    for (let i = first; i < count; i += 1) {
       const length = keyLength[i]!;
-      const slot = length < 0 ? -1 : keys.slotOf(bytes, keyAt[i]!, length);
+      slot = length < 0 ? -1 : keys.slotAfter(slot, bytes, keyAt[i]!, length);
       if (slot < 0) {
         this.#refuseKey(i);
         continue;
