@@ -12,7 +12,12 @@ interface Log {
   readonly fault: string;
 }
 
-const logRow = z.tuple([z.string(), z.boolean(), z.number(), z.number(), z.string(), z.string()]);
+/** Null right after the server's start, "" where all is well. */
+const faultText = z
+  .string()
+  .nullable()
+  .transform((text) => text ?? "");
+const logRow = z.tuple([z.string(), z.boolean(), z.number(), z.number(), faultText, faultText]);
 
 const pollMsMax = 50;
 
