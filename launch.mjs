@@ -1,10 +1,18 @@
 #!/usr/bin/env node
 /**
  * The door for a machine that has Node >= 20 and npm but no Bun: installs what is missing, then
- * hands over to Bun. `node launch.mjs run FILE ARGS…` and `node launch.mjs test ARGS…`.
+ * hands over to Bun. `node launch.mjs run FILE ARGS…`, `node launch.mjs test ARGS…`, and
+ * `node launch.mjs link` at the end of an install.
  */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
@@ -28,7 +36,16 @@ function installMissing() {
     console.error("qmtl: npm install failed; see the lines above");
     process.exit(done.status ?? 1);
   }
+  linkCommand();
   writeFileSync(stamp, lock);
+}
+
+/** Makes `bunx qmtl` find this package's own command; `npx` looks into package.json by itself. */
+function linkCommand() {
+  const link = join(root, "node_modules", ".bin", "qmtl");
+  if (process.platform === "win32" || existsSync(link)) return;
+  mkdirSync(join(root, "node_modules", ".bin"), { recursive: true });
+  symlinkSync("../../runtime/cli/main.ts", link);
 }
 
 /** Path of the Bun binary that the `bun` package carries, even where install scripts did not run. */
@@ -48,8 +65,13 @@ function bunBinary() {
   process.exit(1);
 }
 
-installMissing();
 const [command, ...rest] = process.argv.slice(2);
+if (command === "link") {
+  // The last step of an install, by npm or by Bun.
+  linkCommand();
+  process.exit(0);
+}
+installMissing();
 const args = command === "test" ? ["test/run.ts", ...rest] : rest;
 const child = spawn(bunBinary(), args, { cwd: root, stdio: "inherit" });
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));

@@ -3,7 +3,7 @@
  * project whose packages count as installed, so that no registry is asked.
  */
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { repository } from "./harness/child-run.ts";
 import { scratchDirectory } from "./harness/scratch.ts";
@@ -82,6 +82,14 @@ nodeTest("packages that are missing are installed first; a failure says so in a 
   expect(asked).toMatch(/^npm (ci|install) /);
   expect(last).toMatch(/^qmtl: npm (ci|install) failed/);
   expect(await child.exited).toBe(3);
+});
+
+nodeTest("link makes the command findable for bunx, once", async () => {
+  for (let time = 0; time < 2; time += 1) {
+    expect(await launch(installed, ["link"]).exited).toBe(0);
+    const link = readlinkSync(join(installed, "node_modules/.bin/qmtl"));
+    expect(link).toBe("../../runtime/cli/main.ts");
+  }
 });
 
 test("the versions that matter are the ones that are installed", async () => {
