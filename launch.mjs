@@ -7,6 +7,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
   statSync,
@@ -43,7 +44,8 @@ function installMissing() {
 /** Makes `bunx qmtl` find this package's own command; `npx` looks into package.json by itself. */
 function linkCommand() {
   const link = join(root, "node_modules", ".bin", "qmtl");
-  if (process.platform === "win32" || existsSync(link)) return;
+  if (process.platform === "win32") return;
+  if (lstatSync(link, { throwIfNoEntry: false }) !== undefined) return;
   mkdirSync(join(root, "node_modules", ".bin"), { recursive: true });
   symlinkSync("../../runtime/cli/main.ts", link);
 }
