@@ -18,6 +18,7 @@ export interface BacktestRun {
   readonly connectors?: Partial<ConnectorIndex>;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: RunProgress) => void;
+  readonly profile?: boolean;
 }
 
 /** What it came to, and what it told meanwhile. */
@@ -43,6 +44,7 @@ export async function runBacktest(run: BacktestRun): Promise<BacktestResult> {
         progress.push(step);
         run.onProgress?.(step);
       },
+      profile: run.profile,
     },
     run.signal ?? AbortSignal.timeout(60_000),
   );

@@ -1,5 +1,5 @@
 import { systemClock } from "../../core/clock.ts";
-import { type Log, newLog } from "../../core/log.ts";
+import { type Log } from "../../core/log.ts";
 import { type Graph } from "../../graph/graph.ts";
 import { BoardRow } from "../../worker/live/board.ts";
 import { type LiveOrder } from "../../worker/live/live-order.ts";
@@ -23,6 +23,7 @@ export interface LiveViewOptions {
   /** Port on the loopback address, 0 for a free one; undefined: nothing is served. */
   readonly metricsPort: number | undefined;
   readonly onListen: (url: string) => void;
+  readonly log: Log;
 }
 
 /**
@@ -40,7 +41,7 @@ export class LiveView {
   constructor(options: LiveViewOptions) {
     const { graph, orders, metricsPort, onListen } = options;
     this.#nameOf = (node) => graph.nodes[node]?.name ?? "no node";
-    this.#log = newLog().child({ deployment: orders[0]?.deployment ?? "" });
+    this.#log = options.log.child({ deployment: orders[0]?.deployment ?? "" });
     const watched = watchedOf(options);
     this.#health = healthOf(options, watched, this.#log);
     const source = { ...watched, health: this.#health, crashes: this.#crashes };

@@ -9,6 +9,7 @@ import {
 } from "../../coordinator/live-threads.ts";
 import { systemClock } from "../../core/clock.ts";
 import { QmtlError } from "../../core/errors.ts";
+import { newLog } from "../../core/log.ts";
 import { waitingNodes } from "../../graph/components.ts";
 import { type Graph, type GraphNode } from "../../graph/graph.ts";
 import {
@@ -122,6 +123,7 @@ export async function runLive(live: Live, signal: AbortSignal): Promise<LiveRepo
     stallMsMax: live.watch.stallMsMax ?? watchDefaults.stallMsMax,
     metricsPort: live.metricsPort,
     onListen: live.onListen ?? (() => undefined),
+    log: newLog(),
   });
   let ended: Readonly<Record<string, unknown>> = {};
   try {

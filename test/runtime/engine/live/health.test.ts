@@ -56,7 +56,7 @@ function watched(checkpointMs?: number) {
     rows,
     lines,
     /** Lets time pass; every thread turns its loop unless it is left out. */
-    pass(ms: number, still: readonly number[] = []) {
+    pass: (ms: number, still: readonly number[] = []) => {
       time.ms += ms;
       for (const [thread, row] of rows.entries()) {
         if (still.includes(thread)) continue;
@@ -65,7 +65,7 @@ function watched(checkpointMs?: number) {
       }
       health.look();
     },
-    setPartition(partition: number, values: Partial<Record<string, number>>) {
+    setPartition: (partition: number, values: Partial<Record<string, number>>) => {
       for (const [i, field] of partitionFields.entries()) {
         const value = values[field];
         if (value !== undefined) partitions[partition * partitionFields.length + i] = value;
