@@ -175,7 +175,7 @@ export class CoarseStall extends Strategy {
     const wide = new Node({
       name: "wide",
       input: barsOf(input, "*"),
-      interval: "2m",
+      interval: "3m",
       lookback: 1,
       schema: bar,
       publish: { topic: output },

@@ -1,0 +1,205 @@
+/**
+ * Goal: a node that throws, never comes back or overflows the stack stops nobody else, is named,
+ * and in the end only it is silent, where it failed. Method: bars flow into two partitions, one
+ * thread each; one bar of the first is poison for one node. What every node published is compared
+ * with what its input says, and the longest silence of the second partition is measured.
+ */
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { openTransport } from "../../../connectors/kafka/index.ts";
+import { type LiveOptions, Runner, type StrategyClass } from "../../../runtime/index.ts";
+import { failureOf } from "../../contract/failure-of.ts";
+import { scratchDirectory } from "../../harness/scratch.ts";
+import { describeWithServers, uniqueName } from "../../harness/servers.ts";
+import { barsOf, keyNames, LiveLog, minute, type PlainBar } from "../../integrity/live-log.ts";
+import { CoarseStall, Fragile, fragileAt } from "../../integrity/live-strategies.ts";
+
+setDefaultTimeout(60_000);
+
+type Crash = Parameters<NonNullable<LiveOptions["onCrash"]>>[0];
+
+const directory = scratchDirectory();
+const module = new URL("../../integrity/live-strategies.ts", import.meta.url).href;
+/** Within which a thread is to be back, and other threads are never silent for so long, ms. */
+const backMsMax = 5_000;
+const silenceMsMax = 1_000;
+
+describeWithServers(["kafka"], "threads of a live run", (started) => {
+  /** Two partitions with a key each, and the topics of `Fragile`. */
+  async function withTopics(body: (topics: Topics) => Promise<void>): Promise<void> {
+    const transport = await openTransport(started().kafka.url, AbortSignal.timeout(60_000));
+    const log = new LiveLog(transport, 2);
+    const names = ["input", "steady", "fragile", "child"].map((name) => uniqueName(name));
+    await log.make(names[0]!);
+    const keyOf = (partition: number): string =>
+      keyNames(100).find((key) => log.partitionOf(key) === partition) ?? "";
+    try {
+      await body({ log, names, keys: [keyOf(0), keyOf(1)] });
+    } finally {
+      await transport.close();
+    }
+  }
+
+  const run = async (strategy: StrategyClass, topics: Topics, options: Partial<LiveOptions>) =>
+    await Runner.live(strategy, {
+      transport: started().kafka.url,
+      symbols: topics.names,
+      module,
+      threads: 2,
+      ...options,
+    });
+
+  for (const [how, close] of Object.entries(fragileAt)) {
+    test(`a node that ${how} is silent in the end, and it alone, where it failed`, async () => {
+      await withTopics(async (topics) => {
+        const { log, names, keys } = topics;
+        const [input = "", steady = "", fragile = "", child = ""] = names;
+        const crashes: (Crash & { readonly atMs: number })[] = [];
+        const stop = new AbortController();
+        const running = run(Fragile, topics, {
+          state: `sqlite:${join(directory, `${input}.db`)}`,
+          pace: { checkpointMs: 20 },
+          watch: { stallMsMax: 300 },
+          signal: stop.signal,
+          onCrash: (crash) => crashes.push({ ...crash, atMs: performance.now() }),
+        });
+        await log.put(input, harmless(keys, 50));
+        await log.until(child, 100);
+
+        const poisonMs = performance.now();
+        await log.put(input, [{ key: keys[0]!, ts: 50 * minute, value: close }]);
+        const silence = await longestSilence({ ...topics, from: 50 }, () =>
+          crashes.some(({ isQuarantined }) => isQuarantined),
+        );
+        expect(silence).toBeLessThan(silenceMsMax);
+        const last = harmless(keys, 20, 5_000);
+        await log.put(input, last);
+        const bars = await log.read(input, 0);
+        const others = await log.read(input, 1);
+        await log.until(steady, bars.length + others.length);
+        const backMs = performance.now();
+        await log.until(child, 50 + others.length);
+        stop.abort();
+        const report = await running;
+
+        const partition = log.partitionOf(keys[0]!);
+        expect(crashes.map(({ name, partition: p, thread }) => [name, p, thread])).toEqual(
+          Array.from({ length: 5 }, () => ["fragile", partition, partition]),
+        );
+        expect(crashes.map(({ isQuarantined }) => isQuarantined)).toEqual([
+          false,
+          false,
+          false,
+          false,
+          true,
+        ]);
+        expect(report).toMatchObject({ crashes: 5, quarantined: [`fragile/${partition}`] });
+        expect(crashes[0]!.atMs - poisonMs).toBeLessThan(silenceMsMax);
+        expect(backMs - crashes[4]!.atMs).toBeLessThan(backMsMax);
+
+        const before = bars.slice(0, 50);
+        expect(await log.read(steady, 0)).toEqual(bars);
+        expect(await log.read(fragile, 0)).toEqual(before);
+        expect(await log.read(child, 0)).toEqual(half(before));
+        expect(await log.read(steady, 1)).toEqual(others);
+        expect(await log.read(fragile, 1)).toEqual(others);
+        expect(await log.read(child, 1)).toEqual(half(others));
+      });
+    });
+  }
+
+  test("without state a node that fails ends the run by its name", async () => {
+    for (const [close, code] of [
+      [fragileAt.throws, "COMPUTE_FAILED"],
+      [fragileAt.stalls, "WORKER_STALLED"],
+    ] as const) {
+      await withTopics(async (topics) => {
+        const [input = ""] = topics.names;
+        await topics.log.put(input, [{ key: topics.keys[1]!, ts: 0, value: close }]);
+        const crashes: Crash[] = [];
+        const failure = await failureOf(
+          run(Fragile, topics, { onCrash: (crash) => crashes.push(crash) }),
+        );
+        expect(failure).toMatchObject({ code, details: { node: "fragile" } });
+        expect(String(failure)).toContain('"fragile"');
+        expect(crashes).toHaveLength(1);
+        expect(crashes[0]).toMatchObject({ name: "fragile", isQuarantined: false });
+      });
+    }
+  });
+
+  test("a node of a coarser interval that never comes back is found too", async () => {
+    await withTopics(async (topics) => {
+      const [input = ""] = topics.names;
+      const key = topics.keys[0]!;
+      const bars = [1, 2, 777].map((value, i) => ({ key, ts: i * minute, value }));
+      await topics.log.put(input, bars);
+      expect(await failureOf(run(CoarseStall, topics, {}))).toMatchObject({
+        code: "WORKER_STALLED",
+        details: { node: "wide" },
+      });
+    });
+  });
+
+  test("a stop ends a thread whose node never comes back, too", async () => {
+    await withTopics(async (topics) => {
+      const [input = "", steady = ""] = topics.names;
+      await topics.log.put(input, harmless(topics.keys, 5));
+      const stop = new AbortController();
+      const running = run(Fragile, topics, {
+        watch: { stallMsMax: 3_600_000 },
+        signal: stop.signal,
+      });
+      await topics.log.until(steady, 10);
+      await topics.log.put(input, [{ key: topics.keys[0]!, ts: 5 * minute, value: 777 }]);
+      const other = { key: topics.keys[1]!, ts: 5 * minute, value: 1 };
+      await topics.log.put(input, [other]);
+      await topics.log.until(steady, 11);
+      const startedMs = performance.now();
+      stop.abort();
+      expect(await failureOf(running)).toMatchObject({ code: "WORKER_STALLED" });
+      expect(performance.now() - startedMs).toBeLessThan(6_000);
+    });
+  });
+});
+
+interface Topics {
+  readonly log: LiveLog;
+  readonly names: readonly string[];
+  readonly keys: readonly string[];
+}
+
+/** Bars at which no node fails. */
+function harmless(keys: readonly string[], count: number, from = 0): readonly PlainBar[] {
+  return barsOf(keys, count, from).map((bar) => ({ ...bar, value: bar.value % 500 }));
+}
+
+/** What "child" makes of bars. */
+function half(bars: readonly PlainBar[]): readonly PlainBar[] {
+  return bars.map((bar) => ({ ...bar, value: bar.value + 0.5 }));
+}
+
+/**
+ * Puts bars of the second key, one after the other, until `isOver`, and returns the longest time
+ * that one of them took to come out of "steady", ms.
+ */
+async function longestSilence(
+  { log, names, keys, from }: Topics & { readonly from: number },
+  isOver: () => boolean,
+): Promise<number> {
+  const [input = "", steady = ""] = names;
+  let longest = 0;
+  for (let at = from; !isOver(); at += 1) {
+    const startedMs = performance.now();
+    const partition = [log.partitionOf(keys[1]!)];
+    const signal = AbortSignal.timeout(20_000);
+    const [before] = await log.transport.endsOf(steady, partition, signal);
+    await log.put(input, [{ key: keys[1]!, ts: at * minute, value: at % 100 }]);
+    for (;;) {
+      const [ends] = await log.transport.endsOf(steady, partition, signal);
+      if (ends!.end > before!.end) break;
+    }
+    longest = Math.max(longest, performance.now() - startedMs);
+  }
+  return longest;
+}
