@@ -1,5 +1,7 @@
 /** Strategies of the live tests. `symbols` name the topics: input, output, then the rest. */
 
+import { existsSync, rmSync } from "node:fs";
+import { isMainThread } from "node:worker_threads";
 import { Join, Node, Operator, type Schema, Strategy, StreamInput, type Window } from "qmtl";
 import { type MutableRow } from "../../nodes/typing.ts";
 
@@ -185,5 +187,34 @@ export class CoarseStall extends Strategy {
       },
     });
     this.addNodes([wide]);
+  }
+}
+
+/**
+ * The mean of every key, on a thread that dies: the files called after the topics say when. Who
+ * finds `{file}.exit` removes it and exits; `{file}.throw`: it throws outside of any call;
+ * `{file}.always`: every thread exits at once.
+ */
+export class Mortal extends Strategy {
+  setup() {
+    const [input = "", output = "", file = ""] = this.flags.symbols;
+    if (!isMainThread) {
+      if (existsSync(`${file}.always`)) process.exit(7);
+      setInterval(() => {
+        if (isTaken(`${file}.exit`)) process.exit(7);
+        if (isTaken(`${file}.throw`)) throw new Error("thrown by a timer");
+      }, 5).unref();
+    }
+    this.addNodes([meanOf(barsOf(input, "*"), "mean", { topic: output })]);
+  }
+}
+
+/** True for the one thread that could remove the file. */
+function isTaken(path: string): boolean {
+  try {
+    rmSync(path);
+    return true;
+  } catch {
+    return false; // it is not there, or another thread was first
   }
 }

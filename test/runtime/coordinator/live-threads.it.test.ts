@@ -5,14 +5,22 @@
  * with what its input says, and the longest silence of the second partition is measured.
  */
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openTransport } from "../../../connectors/kafka/index.ts";
 import { type LiveOptions, Runner, type StrategyClass } from "../../../runtime/index.ts";
 import { failureOf } from "../../contract/failure-of.ts";
 import { scratchDirectory } from "../../harness/scratch.ts";
 import { describeWithServers, uniqueName } from "../../harness/servers.ts";
-import { barsOf, keyNames, LiveLog, minute, type PlainBar } from "../../integrity/live-log.ts";
-import { CoarseStall, Fragile, fragileAt } from "../../integrity/live-strategies.ts";
+import {
+  barsOf,
+  keyNames,
+  LiveLog,
+  meansOf,
+  minute,
+  type PlainBar,
+} from "../../integrity/live-log.ts";
+import { CoarseStall, Fragile, fragileAt, Mortal } from "../../integrity/live-strategies.ts";
 
 setDefaultTimeout(60_000);
 
@@ -126,6 +134,61 @@ describeWithServers(["kafka"], "threads of a live run", (started) => {
         expect(crashes[0]).toMatchObject({ name: "fragile", isQuarantined: false });
       });
     }
+  });
+
+  for (const how of ["exit", "throw"]) {
+    test(`a thread that ends by ${how} is back in time; nothing is lost or doubled`, async () => {
+      await withTopics(async (topics) => {
+        const { log, keys } = topics;
+        const [input = "", output = ""] = topics.names;
+        const file = join(directory, input);
+        const crashes: Crash[] = [];
+        const stop = new AbortController();
+        const mortal = { ...topics, names: [input, output, file] };
+        const running = run(Mortal, mortal, {
+          state: `sqlite:${join(directory, `${input}.db`)}`,
+          pace: { checkpointMs: 20 },
+          signal: stop.signal,
+          onCrash: (crash) => crashes.push(crash),
+        });
+        await log.put(input, barsOf(keys, 30), 7);
+        await log.until(output, 2 * 27);
+        writeFileSync(`${file}.${how}`, "");
+        while (crashes.length === 0) await Bun.sleep(1);
+        const diedMs = performance.now();
+        await log.put(input, barsOf(keys, 30, 30), 7);
+        await log.until(output, 2 * 57);
+        expect(performance.now() - diedMs).toBeLessThan(backMsMax);
+        stop.abort();
+        expect(await running).toMatchObject({ crashes: 1, quarantined: [] });
+        expect(crashes[0]).toMatchObject({ node: -1, isQuarantined: false });
+        for (const [partition, own] of (await log.readAll(input)).entries()) {
+          expect(await log.read(output, partition)).toEqual(meansOf(own));
+        }
+      });
+    });
+  }
+
+  test("threads that die without a node to blame end the run, not for ever", async () => {
+    await withTopics(async (topics) => {
+      const [input = "", output = ""] = topics.names;
+      const file = join(directory, input);
+      writeFileSync(`${file}.always`, "");
+      const crashes: Crash[] = [];
+      const failure = await failureOf(
+        run(
+          Mortal,
+          { ...topics, names: [input, output, file] },
+          {
+            state: `sqlite:${join(directory, `${input}.db`)}`,
+            threads: 1,
+            onCrash: (crash) => crashes.push(crash),
+          },
+        ),
+      );
+      expect(failure).toMatchObject({ code: "WORKER_FAILED" });
+      expect(crashes).toHaveLength(5);
+    });
   });
 
   test("a node of a coarser interval that never comes back is found too", async () => {
