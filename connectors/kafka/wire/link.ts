@@ -72,7 +72,7 @@ export class Link {
   write(bytes: Uint8Array): void {
     if (this.#isClosed) return;
     const taken = this.#waiting.length > 0 ? 0 : Math.max(0, this.#socket?.write(bytes) ?? 0);
-    if (taken < bytes.length) this.#waiting.push(bytes.slice(taken));
+    if (taken < bytes.length) this.#waiting.push(new Uint8Array(bytes.subarray(taken)));
   }
 
   /** Closes at once and without events; safe to call twice. */

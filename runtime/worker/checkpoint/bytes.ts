@@ -116,8 +116,8 @@ export class ByteReader {
 
   /** @throws QmtlError CHECKPOINT_CORRUPT if the bytes are not a whole piece of a known form. */
   constructor(bytes: Uint8Array) {
-    // Floats are read in place, which needs them at multiples of 8.
-    this.#bytes = (bytes.byteOffset & 7) === 0 ? bytes : bytes.slice();
+    // Floats are read in place, which needs them at multiples of 8. A Buffer's slice is no copy.
+    this.#bytes = (bytes.byteOffset & 7) === 0 ? bytes : new Uint8Array(bytes);
     const { buffer, byteOffset, length } = this.#bytes;
     this.#view = new DataView(buffer, byteOffset, length);
     this.#numbers = new Float64Array(buffer, byteOffset, length >>> 3);

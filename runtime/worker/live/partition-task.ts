@@ -182,7 +182,7 @@ export class PartitionTask {
     const { records, bytes } = this.#reader;
     this.counts.deadLetters += 1;
     const copy = (start: number, length: number): Uint8Array | undefined =>
-      length < 0 ? undefined : bytes.slice(start, start + length);
+      length < 0 ? undefined : new Uint8Array(bytes.subarray(start, start + length));
     this.#options.onDeadLetter({
       partition: this.partition,
       offset: records.offset[i]!,

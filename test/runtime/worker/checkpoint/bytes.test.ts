@@ -118,3 +118,17 @@ test("lengths that go beyond a sound piece are CHECKPOINT_CORRUPT, not memory", 
   const into = new Float64Array(4);
   expect(isCorrupt(huge, (reader) => reader.floats(into, 0, 4))).toBe(true);
 });
+
+test("a Buffer at an odd place in memory is read like any other piece", () => {
+  const writer = new ByteWriter();
+  writer.reset();
+  writer.floats(new Float64Array([1, 2, 3]), 0, 3);
+  const piece = writer.finish();
+  for (let shift = 0; shift < 8; shift += 1) {
+    const room = Buffer.alloc(piece.length + shift);
+    room.set(piece, shift);
+    const values = new Float64Array(3);
+    new ByteReader(room.subarray(shift)).floats(values, 0, 3);
+    expect([...values]).toEqual([1, 2, 3]);
+  }
+});
