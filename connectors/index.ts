@@ -11,6 +11,9 @@ import { startExchangeSimulator } from "./simulated/index.ts";
 
 type Port = "history" | "state" | "transport";
 
+/** Weight limit of an exchange that runs in this process for itself: none that is felt. */
+const ownWeightPerMinute = 10_000_000;
+
 const doorOf = { history: "openHistory", state: "openState", transport: "openTransport" } as const;
 
 /** Folder of each scheme and the ports it serves. */
@@ -53,11 +56,13 @@ async function openExchange(
     });
   }
   signal.throwIfAborted();
-  const simulator = await startExchangeSimulator(
-    choice.kind === "recorded"
-      ? { source: { kind: "recorded", directory: choice.dir } }
-      : { source: { kind: "generated", seed: choice.seed } },
-  );
+  const simulator = await startExchangeSimulator({
+    source:
+      choice.kind === "recorded"
+        ? { kind: "recorded", directory: choice.dir }
+        : { kind: "generated", seed: choice.seed },
+    weightPerMinute: ownWeightPerMinute,
+  });
   const exchange = openBinance({
     ...notice,
     baseUrl: simulator.url,
