@@ -17,6 +17,7 @@ export interface ReplayThreads {
   /** Stores outputs; the thread that sent them waits when too many are under way. */
   readonly onOutputs: (outputs: readonly NodeRows[]) => Promise<void>;
   readonly onRows: (root: Root, rows: number) => void;
+  readonly onNote: (text: string) => void;
 }
 
 /** Time in which a thread that was told to stop ends by itself, ms. */
@@ -85,6 +86,10 @@ async function runJob(
     }
     if (news.kind === "progress") {
       threads.onRows(news.root, news.rows);
+      return;
+    }
+    if (news.kind === "note") {
+      threads.onNote(news.text);
       return;
     }
     storing = storing

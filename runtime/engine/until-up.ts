@@ -3,6 +3,17 @@ import { errorText, hasCode } from "../core/errors.ts";
 
 const pauseMsFirst = 250;
 const pauseMsMax = 5_000;
+/** Silence after which an attempt is named although it goes on: a connector tries by itself, too. */
+const silenceMsMax = 2_000;
+
+/** What may be down, and how it is opened. */
+export interface Dependency<T> {
+  /** Its URL, with or without a password. */
+  readonly url: string;
+  readonly open: () => Promise<T>;
+  /** Gets one line when it is down, and one when it is up again. */
+  readonly onNote: (text: string) => void;
+}
 
 /**
  * Opens what may be down: names it in one line, tries again with growing pauses until it is up,
@@ -11,23 +22,29 @@ const pauseMsMax = 5_000;
  * @throws what `open` throws for any other reason, and the signal's reason.
  */
 export async function untilUp<T>(
-  open: () => Promise<T>,
-  onNote: (text: string) => void,
+  { url, open, onNote }: Dependency<T>,
   signal: AbortSignal,
 ): Promise<T> {
+  const shown = url.replace(/\/\/[^@/]*@/, "//***@");
   let pauseMs = pauseMsFirst;
   let isNamed = false;
+  const name = (reason: string): void => {
+    if (!isNamed) onNote(`Waiting for ${shown}, and trying again: ${reason}`);
+    isNamed = true;
+  };
   for (;;) {
+    const timer = setTimeout(() => name("it does not answer"), silenceMsMax);
     try {
       const opened = await open();
-      if (isNamed) onNote("It is up: going on");
+      if (isNamed) onNote(`${shown} is up: going on`);
       return opened;
     } catch (error) {
       if (!hasCode(error, "STORE_UNAVAILABLE", "TRANSPORT_UNAVAILABLE")) throw error;
-      if (!isNamed) onNote(`Waiting, and trying again: ${errorText(error)}`);
-      isNamed = true;
-      await systemClock.sleep(pauseMs, signal);
-      pauseMs = Math.min(pauseMsMax, pauseMs * 2);
+      name(errorText(error));
+    } finally {
+      clearTimeout(timer);
     }
+    await systemClock.sleep(pauseMs, signal);
+    pauseMs = Math.min(pauseMsMax, pauseMs * 2);
   }
 }

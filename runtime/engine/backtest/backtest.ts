@@ -26,6 +26,7 @@ import { chooseExchange, openStandIn } from "./exchange-choice.ts";
 import { OutputRecorder } from "./output-recorder.ts";
 import { ReplayedRows, replayAll } from "./replay-all.ts";
 import { type BacktestReport, type RunProgress } from "./report.ts";
+import { checkState } from "./state-check.ts";
 
 /** A backtest, everything resolved. */
 export interface Backtest {
@@ -58,7 +59,7 @@ interface Opened {
  */
 export async function backtest(run: Backtest, signal: AbortSignal): Promise<BacktestReport> {
   const prepared = prepare(run.strategy, run.flags);
-  const opened = await open(run, prepared.graph, signal);
+  const opened = await openAll(run, prepared.graph, signal);
   try {
     for (const text of opened.notes) run.onProgress({ kind: "note", text });
     const started = performance.now();
@@ -77,7 +78,8 @@ export async function backtest(run: Backtest, signal: AbortSignal): Promise<Back
     const recorder = new OutputRecorder(prepared.graph, opened.store);
     const replayed = new ReplayedRows(run, prepared.graph, opened.range);
     const profiles: SharedArrayBuffer[] = [];
-    const input = { ...opened, graph: prepared.graph, recorder, replayed, profiles };
+    const isAnew = fills.some(({ fetched }) => fetched > 0);
+    const input = { ...opened, graph: prepared.graph, isAnew, recorder, replayed, profiles };
     const counts = await replayAll(run, input, signal);
     const tallies = counts.flatMap((own) => own.tallies);
     await recorder.finish(tallies, opened.range, signal);
@@ -95,6 +97,27 @@ export async function backtest(run: Backtest, signal: AbortSignal): Promise<Back
     await opened.exchange?.close();
     await opened.store.close();
   }
+}
+
+/** Opens what the run needs, all at once: whatever is down is named at the start. */
+async function openAll(run: Backtest, graph: Graph, signal: AbortSignal): Promise<Opened> {
+  const failure = new AbortController();
+  const either = AbortSignal.any([signal, failure.signal]);
+  const stop = (error: unknown): never => {
+    failure.abort(error);
+    throw error;
+  };
+  const [opened] = await Promise.allSettled([
+    open(run, graph, either).catch(stop),
+    checkState(run, either).catch(stop),
+  ]);
+  if (opened.status === "fulfilled" && failure.signal.aborted) {
+    await opened.value.exchange?.close();
+    await opened.value.store.close();
+  }
+  failure.signal.throwIfAborted();
+  if (opened.status === "rejected") throw opened.reason;
+  return opened.value;
 }
 
 /** Opens store and exchange; falls back to the simulated exchange only as `--exchange auto` says. */
@@ -163,8 +186,11 @@ async function openStore(
   const ref = run.connectors.refOf("history", run.settings.history);
   const door = await openByRef<OpenHistoryStore>(ref);
   return await untilUp(
-    async () => await door(ref.url, { mode: "write", isSimulated }, signal),
-    (text) => run.onProgress({ kind: "note", text }),
+    {
+      url: ref.url,
+      open: async () => await door(ref.url, { mode: "write", isSimulated }, signal),
+      onNote: (text) => run.onProgress({ kind: "note", text }),
+    },
     signal,
   );
 }

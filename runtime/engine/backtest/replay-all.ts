@@ -1,5 +1,4 @@
 import { availableParallelism } from "node:os";
-import { type ConnectorRef } from "../../contract/connector.ts";
 import { type HistoryStore, type TimeRange } from "../../contract/history-store.ts";
 import { ordersFor, runReplayThreads } from "../../coordinator/replay-threads.ts";
 import { Interval } from "../../core/interval.ts";
@@ -11,9 +10,9 @@ import { type ReplayOrder, type TaskCounts } from "../../worker/protocol.ts";
 import { seriesOf } from "../../worker/replay/replay.ts";
 import { runReplay } from "../../worker/replay/replay-run.ts";
 import { openState, replayCheckpoints } from "../../worker/replay/replay-state.ts";
-import { untilUp } from "../until-up.ts";
 import { type Backtest } from "./backtest.ts";
 import { type OutputRecorder } from "./output-recorder.ts";
+import { stateOf } from "./state-check.ts";
 
 /** A thread takes 0.2 s to start: with fewer bars each, one more costs more than it gives. */
 const barsPerThreadMin = 250_000;
@@ -24,6 +23,8 @@ export interface ReplayInput {
   readonly store: HistoryStore;
   readonly isSimulated: boolean;
   readonly range: TimeRange;
+  /** True: bars have come since any checkpoint was made; it is of other rows, and is dropped. */
+  readonly isAnew: boolean;
   readonly recorder: OutputRecorder;
   readonly replayed: ReplayedRows;
   /** Gets each thread's profile, if the run is profiled. */
@@ -50,7 +51,7 @@ export async function replayAll(
     history: run.connectors.refOf("history", run.settings.history),
     state: stateOf(run),
     isSimulated: input.isSimulated,
-    isPoisoning: process.env["NODE_ENV"] !== "production",
+    isPoisoning: ["development", "test"].includes(process.env["NODE_ENV"] ?? ""),
   };
   const name = `${run.strategy.name}-backtest/0`;
   const shares = dealTasks(components, threads);
@@ -60,6 +61,7 @@ export async function replayAll(
     input.profiles.push(profile);
     return { ...order, profile };
   });
+  if (input.isAnew) await dropStates(orders, signal);
   const [only] = orders;
   if (orders.length === 1 && only !== undefined) return [await replayHere(only, input, signal)];
   return await runReplayThreads(
@@ -67,15 +69,19 @@ export async function replayAll(
       orders,
       onRows: (root, rows) => input.replayed.add(root, rows),
       onOutputs: async (outputs) => await input.recorder.take(outputs, signal),
+      onNote: (text) => input.replayed.note(text),
     },
     signal,
   );
 }
 
-/** `memory:` ends with the run: there is nothing to go on from, and no checkpoint is made. */
-function stateOf(run: Backtest): ConnectorRef | undefined {
-  const { state } = run.settings;
-  return state === "memory:" ? undefined : run.connectors.refOf("state", state);
+async function dropStates(orders: readonly ReplayOrder[], signal: AbortSignal): Promise<void> {
+  const state = await openState(orders[0]?.state, signal);
+  try {
+    for (const { task } of orders) await state?.drop(task, signal);
+  } finally {
+    await state?.close();
+  }
 }
 
 /** Runs the one order in this thread, on the store that is open. */
@@ -84,11 +90,7 @@ async function replayHere(
   input: ReplayInput,
   signal: AbortSignal,
 ): Promise<TaskCounts> {
-  const state = await untilUp(
-    async () => await openState(order.state, signal),
-    (text) => input.replayed.note(text),
-    signal,
-  );
+  const state = await openState(order.state, signal);
   let storing = Promise.resolve();
   try {
     const counts = await runReplay(
@@ -98,6 +100,7 @@ async function replayHere(
         store: input.store,
         checkpoints: state === undefined ? undefined : replayCheckpoints(state, order),
         onRows: (root, rows) => input.replayed.add(root, rows),
+        onNote: (text) => input.replayed.note(text),
         onOutputs: (outputs) => {
           storing = storing.then(async () => await input.recorder.take(outputs, signal));
           // It may fail while the replay reads on; drain and the end see it.

@@ -21,6 +21,7 @@ export interface ReplayJob {
 export type ReplayNews =
   | { readonly kind: "rows"; readonly outputs: readonly NodeRows[] }
   | { readonly kind: "progress"; readonly root: Root; readonly rows: number }
+  | { readonly kind: "note"; readonly text: string }
   /** Nothing comes after this. */
   | { readonly kind: "end" };
 
@@ -70,6 +71,7 @@ export async function runReplayJob({ order, port }: ReplayJob): Promise<ReplayEn
             tell({ kind: "rows", outputs: rows });
           },
           onRows: (root, rows) => tell({ kind: "progress", root, rows }),
+          onNote: (text) => tell({ kind: "note", text }),
           drain: async () => await untilInFlight(outputsInFlightMax - 1),
           settle: async () => await untilInFlight(0),
         },

@@ -1,7 +1,7 @@
 import { type HistoryStore, type TimeRange } from "../../contract/history-store.ts";
 import { type StateStore } from "../../contract/state-store.ts";
 import { assert } from "../../core/assert.ts";
-import { hasCode } from "../../core/errors.ts";
+import { errorText, hasCode } from "../../core/errors.ts";
 import { type Component, type Root } from "../../graph/components.ts";
 import { type Graph } from "../../graph/graph.ts";
 import { TaskCheckpoint } from "../checkpoint/task-checkpoint.ts";
@@ -35,6 +35,8 @@ export interface ReplayRun {
   readonly profile?: SharedArrayBuffer;
   readonly onOutputs: (outputs: readonly NodeRows[]) => void;
   readonly onRows: (root: Root, rows: number) => void;
+  /** Gets a line for the user: the replay goes on from a checkpoint, or makes none any more. */
+  readonly onNote: (text: string) => void;
   /** Resolves when there is room for more outputs. */
   readonly drain: () => Promise<void>;
   /** Resolves when every output that was handed over is durable. */
@@ -95,13 +97,13 @@ function nameOf(root: Root): string {
 
 /** A replay's task with its position, and the checkpoints of both. */
 class ReplayShare {
-  readonly task: Task;
   readonly #run: ReplayRun;
   readonly #profile: NodeProfile | undefined;
   readonly #ranges: Map<string, TimeRange>;
   readonly #tally = new OutputTally();
   readonly #rows = new Map<string, { readonly root: Root; readonly rows: number }>();
-  readonly #checkpoint: TaskCheckpoint | undefined;
+  #task: Task;
+  #checkpoint: TaskCheckpoint | undefined;
   #checkpointedMs = performance.now();
 
   constructor(run: ReplayRun, profile: NodeProfile | undefined) {
@@ -109,29 +111,12 @@ class ReplayShare {
     this.#profile = profile;
     const roots = run.components.flatMap((component) => component.roots);
     this.#ranges = new Map(roots.map((root, i) => [nameOf(root), run.ranges[i]!]));
-    this.task = new Task({
-      graph: run.graph,
-      owns: (stream, key) => this.#ranges.has(nameOf({ node: stream.index, key })),
-      sink: (node, rows) => {
-        const startedMs = profile?.now();
-        const outputs = splitRows(node.index, rows, this.task.keysOf(node.index));
-        this.#tally.add(outputs);
-        run.onOutputs(outputs);
-        profile?.since("encodeMs", startedMs);
-      },
-      isPoisoning: run.isPoisoning,
-      profile,
-    });
-    const { checkpoints } = run;
-    this.#checkpoint =
-      checkpoints === undefined
-        ? undefined
-        : new TaskCheckpoint(
-            checkpoints.name,
-            checkpoints.store,
-            this.task.parts(),
-            checkpoints.plan,
-          );
+    this.#task = this.#newTask();
+    this.#checkpoint = this.#newCheckpoint();
+  }
+
+  get task(): Task {
+    return this.#task;
   }
 
   /** What of a root's range is still to be replayed. */
@@ -141,12 +126,15 @@ class ReplayShare {
     return range;
   }
 
-  /** Goes on where a killed replay of the same plan stopped; state of another plan is dropped. */
+  /** Goes on where a killed replay of the same plan stopped; other or unsound state is dropped. */
   async restore(signal: AbortSignal): Promise<void> {
     if (this.#checkpoint === undefined) return;
     const position = await this.#checkpoint.restore(signal).catch(async (error: unknown) => {
       if (!hasCode(error, "CHECKPOINT_PLAN_CHANGED", "CHECKPOINT_CORRUPT")) throw error;
       await this.#checkpoint?.drop(signal);
+      // What was read before the fault was seen is in the task: it begins anew, too.
+      this.#task = this.#newTask();
+      this.#checkpoint = this.#newCheckpoint();
       return await this.#checkpoint?.restore(signal);
     });
     if (position === undefined) return;
@@ -162,6 +150,9 @@ class ReplayShare {
       this.#rows.set(nameOf(root), { root, rows });
       this.#run.onRows(root, rows);
     }
+    const done = extra.rows.reduce((sum, { rows }) => sum + rows, 0);
+    const name = this.#run.checkpoints?.name ?? "";
+    this.#run.onNote(`Going on from the checkpoint of ${name}: ${done} bars are replayed already`);
   }
 
   /** Notes that the task has taken `rows` more rows of `root`, and the first ts it has not. */
@@ -204,7 +195,7 @@ class ReplayShare {
   async #save(signal: AbortSignal): Promise<void> {
     const checkpoint = this.#checkpoint;
     if (checkpoint === undefined) return;
-    this.task.flush();
+    this.#task.flush();
     const snapshot = checkpoint.snapshot();
     const offsets = Object.fromEntries([...this.#ranges].map(([name, { start }]) => [name, start]));
     const { streams, nodes } = this.task.counts();
@@ -215,6 +206,38 @@ class ReplayShare {
       rows: [...this.#rows.values()],
     };
     await this.#run.settle();
-    await checkpoint.commit(snapshot, { offsets, ends: {}, extra }, signal);
+    try {
+      await checkpoint.commit(snapshot, { offsets, ends: {}, extra }, signal);
+    } catch (error) {
+      if (!hasCode(error, "CHECKPOINT_FENCED", "CHECKPOINT_GAP")) throw error;
+      // Outputs are the same whoever computes them: the replay needs no owner, only checkpoints do.
+      this.#checkpoint = undefined;
+      this.#run.onNote(`Going on without checkpoints: ${errorText(error)}`);
+    }
+  }
+
+  #newTask(): Task {
+    const run = this.#run;
+    const profile = this.#profile;
+    return new Task({
+      graph: run.graph,
+      owns: (stream, key) => this.#ranges.has(nameOf({ node: stream.index, key })),
+      sink: (node, rows) => {
+        const startedMs = profile?.now();
+        const outputs = splitRows(node.index, rows, this.#task.keysOf(node.index));
+        this.#tally.add(outputs);
+        run.onOutputs(outputs);
+        profile?.since("encodeMs", startedMs);
+      },
+      isPoisoning: run.isPoisoning,
+      profile,
+    });
+  }
+
+  #newCheckpoint(): TaskCheckpoint | undefined {
+    const { checkpoints } = this.#run;
+    if (checkpoints === undefined) return undefined;
+    const { name, plan, store } = checkpoints;
+    return new TaskCheckpoint(name, store, this.#task.parts(), plan);
   }
 }
