@@ -64,6 +64,24 @@ describeWithServers(["kafka"], "live over Kafka", (started) => {
     });
   }
 
+  for (const compression of ["gzip", "snappy", "lz4", "zstd"] as const) {
+    test(`outputs compressed by ${compression} are read by anyone`, async () => {
+      await withLog(2, async (log, input) => {
+        const bars = barsOf(keyNames(5), 60);
+        await log.put(input, bars);
+        const output = uniqueName("means");
+        await run(Means, [input, output], {
+          threads: 1,
+          until: { records: bars.length },
+          pace: { compression },
+        });
+        for (const [partition, own] of (await log.readAll(input)).entries()) {
+          expect(await log.read(output, partition)).toEqual(meansOf(own));
+        }
+      });
+    });
+  }
+
   test("records of a foreign producer, poison among them, give what they say", async () => {
     await withLog(1, async (log, input) => {
       const producer = new Kafka({

@@ -36,6 +36,10 @@ const liveLimits = z.strictObject({
     batchBytesMax: bytes(16_384)
       .optional()
       .describe("Bytes of an output batch; 16,384 hold the largest key and record"),
+    compression: z
+      .enum(["none", "gzip", "snappy", "lz4", "zstd"])
+      .optional()
+      .describe("Compression of output batches"),
     checkpointMs: ms(3_600_000).optional().describe("Time between two checkpoints"),
   }),
   watch: z.strictObject({

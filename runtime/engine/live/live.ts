@@ -41,6 +41,7 @@ export const paceDefaults: LivePace = {
   partitionBytesMax: 1 << 20,
   fetchBytesMax: 8 << 20,
   batchBytesMax: 1 << 20,
+  compression: "none",
   checkpointMs: 250,
 };
 

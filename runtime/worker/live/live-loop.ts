@@ -189,6 +189,7 @@ export class LiveLoop {
         partition,
         keys: task.keys,
         batchBytesMax: this.#order.pace.batchBytesMax,
+        compression: this.#order.pace.compression,
       };
       outputs.set(node, new OutputPartition(target, this.#transport, producer));
     }

@@ -1,3 +1,4 @@
+import { type Compression } from "../../codec/compression/compression.ts";
 import { type ConnectorRef } from "../../contract/connector.ts";
 import { type StrategyFlags, type StrategyRef } from "../../graph/strategy.ts";
 import { type BoardMemory } from "./board.ts";
@@ -11,6 +12,8 @@ export interface LivePace {
   readonly fetchBytesMax: number;
   /** Bytes of an output batch before compression. */
   readonly batchBytesMax: number;
+  /** Compression of output batches. */
+  readonly compression: Compression;
   /** Time between two checkpoints, ms. */
   readonly checkpointMs: number;
 }

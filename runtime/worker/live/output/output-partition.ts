@@ -1,3 +1,4 @@
+import { type Compression } from "../../../codec/compression/compression.ts";
 import { AbortedTransactions } from "../../../codec/kafka/aborted-transactions.ts";
 import { RecordBatchReader } from "../../../codec/kafka/record-batch-reader.ts";
 import { RecordBatchWriter } from "../../../codec/kafka/record-batch-writer.ts";
@@ -34,6 +35,8 @@ export interface OutputTarget {
   readonly keys: KeyTable;
   /** Bytes of a batch before compression. */
   readonly batchBytesMax: number;
+  /** Default `none`. */
+  readonly compression?: Compression;
 }
 
 /**
@@ -102,10 +105,12 @@ export class OutputPartition {
       return;
     }
     const { count } = writer;
+    const compression = this.target.compression ?? "none";
     const batch = writer.finish(
       this.#producer === undefined
-        ? {}
+        ? { compression }
         : {
+            compression,
             producer: {
               producerId: this.#producer.producerId,
               producerEpoch: this.#producer.epoch,
