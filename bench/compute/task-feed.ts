@@ -1,5 +1,6 @@
 import { type Upstream } from "../../nodes/typing.ts";
 import { buildGraph } from "../../runtime/graph/graph.ts";
+import { type CheckpointPart } from "../../runtime/worker/checkpoint/parts.ts";
 import { type OutputSink } from "../../runtime/worker/task/node-output.ts";
 import { type StreamLoop } from "../../runtime/worker/task/stream-loop.ts";
 import { Task } from "../../runtime/worker/task/task.ts";
@@ -25,6 +26,11 @@ export class TaskFeed {
     const { batch, lapMs } = market;
     this.#market = { batch: { ...batch, ts: batch.ts.slice() }, lapMs };
     this.lap(() => undefined);
+  }
+
+  /** The task's state, for a checkpoint of its own. */
+  parts(): readonly CheckpointPart[] {
+    return this.#task.parts();
   }
 
   /** All bars once, in the order of time; the times move on by a lap. */
