@@ -3,7 +3,10 @@ import { codeIdentity, nodeId } from "./compute/ids.bench.ts";
 import { window } from "./compute/window.bench.ts";
 import { type MicroSuite, type Suite, suiteOf } from "./harness.ts";
 import { backtest } from "./stores/backtest.bench.ts";
+import { checkpoint } from "./stores/checkpoint.bench.ts";
+import { growthSuites } from "./stores/growth.bench.ts";
 import { questdb } from "./stores/questdb.bench.ts";
+import { redisCommit, redisRestore } from "./stores/redis.bench.ts";
 import { sqliteRead, sqliteWrite } from "./stores/sqlite.bench.ts";
 import { decode } from "./wire/decode.bench.ts";
 import { encode } from "./wire/encode.bench.ts";
@@ -25,4 +28,12 @@ export const microSuites: readonly MicroSuite[] = [
 ];
 
 /** Everything that `bun run bench` knows, in the order of its table. */
-export const suites: readonly Suite[] = [...microSuites.map(suiteOf), backtest, questdb];
+export const suites: readonly Suite[] = [
+  ...microSuites.map(suiteOf),
+  backtest,
+  checkpoint,
+  ...growthSuites,
+  questdb,
+  redisCommit,
+  redisRestore,
+];
