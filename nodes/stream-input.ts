@@ -82,6 +82,7 @@ export class StreamInput<const S extends Schema> implements Upstream<S> {
       interval: interval.name,
       period: periodBars(options.period, interval),
       onLate: options.onLate ?? "drop",
+      store: storeOf(options, label),
       maxKeys: maxKeysOf(options, label),
     } satisfies StreamDeclaration);
     this.#historyProvider = options.historyProvider;
@@ -97,6 +98,19 @@ export class StreamInput<const S extends Schema> implements Upstream<S> {
   get eventRecorder(): EventRecorder | undefined {
     return this.#eventRecorder;
   }
+}
+
+/** Bars are completed where they are recorded: provider and recorder name one store. */
+function storeOf(options: StreamInputOptions<Schema>, label: string): string | undefined {
+  const provider = options.historyProvider?.url;
+  const recorder = options.eventRecorder?.url;
+  if (provider === undefined || recorder === undefined || provider === recorder) {
+    return recorder ?? provider;
+  }
+  throw new QmtlError(
+    "ARGUMENT_INVALID",
+    `Cannot make ${label}: historyProvider names "${provider}", eventRecorder "${recorder}", wanted one store`,
+  );
 }
 
 function sourceOf(options: StreamInputOptions<Schema>): SourceIdentity {

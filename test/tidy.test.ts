@@ -68,7 +68,6 @@ const untested: ReadonlySet<string> = new Set([
   "nodes/checks.ts",
   "nodes/node.ts",
   "nodes/strategy.ts",
-  "nodes/stream-input.ts",
   "runtime/codec/compression/copy.ts",
   "runtime/codec/compression/lz4.ts",
   "runtime/codec/compression/scratch.ts",

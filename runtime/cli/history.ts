@@ -10,7 +10,7 @@ import {
 import { QmtlError } from "../core/errors.ts";
 import { Interval } from "../core/interval.ts";
 import { barsIn } from "../engine/coverage.ts";
-import { resolveSettings } from "../engine/settings.ts";
+import { historyDefault, resolveSettings } from "../engine/settings.ts";
 import { runGuarded } from "./guard.ts";
 
 const storeArgs = {
@@ -95,7 +95,7 @@ async function withStore(
   signal: AbortSignal,
   use: (store: HistoryStore) => Promise<void>,
 ): Promise<void> {
-  const { history } = resolveSettings({ history: args.history }, process.env);
+  const { history = historyDefault } = resolveSettings({ history: args.history }, process.env);
   const ref = (await loadConnectors()).refOf("history", history);
   const open = await openByRef<OpenHistoryStore>(ref);
   const options = { mode: "read", isSimulated: args.simulated === true } as const;

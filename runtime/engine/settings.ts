@@ -49,6 +49,9 @@ const interval = z.union([z.string(), z.number()]).transform((value, context) =>
 
 const flag = z.union([z.boolean(), z.stringbool()]);
 
+/** Where rows lie if neither settings nor streams say: a file in the working directory. */
+export const historyDefault = "sqlite:.qmtl/history.db";
+
 /** Settings of a run. Each may come from a flag, the environment or `qmtl.yml`, in this order. */
 export const runSettings = z.strictObject({
   symbols: list.optional().describe("Symbols, A,B"),
@@ -56,10 +59,7 @@ export const runSettings = z.strictObject({
   start: time.optional().describe("First open time: ISO, epoch s or ms"),
   end: time.optional().describe("End of open times, exclusive: ISO, epoch s or ms"),
   exchange: exchange.default("auto").describe("auto | binance | simulated[:SEED] | recorded:DIR"),
-  history: z
-    .string()
-    .default("sqlite:.qmtl/history.db")
-    .describe("History store: sqlite:PATH or questdb://HOST:PORT"),
+  history: z.string().optional().describe("History store: sqlite:PATH or questdb://HOST:PORT"),
   state: z.string().default("memory:").describe("Checkpoints: memory:, sqlite:PATH or redis://…"),
   threads: z.coerce
     .number()

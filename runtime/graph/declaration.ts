@@ -39,6 +39,8 @@ export interface StreamDeclaration extends DeclaredCommon {
   readonly interval: IntervalName;
   readonly period: number;
   readonly onLate: OnLate;
+  /** URL of the history store that the stream names; not part of its identity. */
+  readonly store: string | undefined;
   /** Keys a `"*"` stream takes, at most. */
   readonly maxKeys: number;
 }

@@ -55,6 +55,8 @@ export interface GraphNode {
   readonly takesAnyKey: boolean;
   readonly maxKeys: number;
   readonly onLate: OnLate;
+  /** URL of the history store that the stream names. */
+  readonly store: string | undefined;
   /** Nodes only. */
   readonly form: NodeDeclaration["form"];
   readonly inputs: readonly GraphInput[];
@@ -126,6 +128,7 @@ class GraphBuilder {
       takesAnyKey: declaration.symbols === "*",
       maxKeys: Math.max(declaration.maxKeys, symbols.length),
       onLate: declaration.onLate,
+      store: declaration.store,
     };
   }
 
@@ -199,6 +202,7 @@ class GraphBuilder {
       draft.period = Math.max(draft.period, made.period);
       draft.maxKeys = Math.max(draft.maxKeys, made.maxKeys, draft.keys.length);
       draft.publish = samePublish(draft, made);
+      draft.store ??= made.store;
     }
     for (const input of made.inputs) {
       const from = this.#drafts[input.from];
@@ -224,6 +228,7 @@ function draftOf(declaration: Declaration, definitionId: string, interval: Inter
     takesAnyKey: false,
     maxKeys: 0,
     onLate: "drop",
+    store: undefined,
     form: "single",
     inputs: [],
     params: {},

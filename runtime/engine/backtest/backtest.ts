@@ -19,7 +19,7 @@ import { type ProfilePhase } from "../../worker/node-profile.ts";
 import { type TaskCounts } from "../../worker/protocol.ts";
 import { missingIn } from "../coverage.ts";
 import { type Profile, phaseSeconds, profileOf } from "../profile.ts";
-import { type RunSettings } from "../settings.ts";
+import { historyDefault, type RunSettings } from "../settings.ts";
 import { untilUp } from "../until-up.ts";
 import { backfillStreams, type StreamFill, streamRoots } from "./backfill-streams.ts";
 import { chooseExchange, openStandIn } from "./exchange-choice.ts";
@@ -43,6 +43,12 @@ export interface Backtest {
   readonly profile?: boolean | undefined;
 }
 
+/** A backtest that knows where its rows lie. */
+export interface RunningBacktest extends Backtest {
+  /** URL of the history store: the setting, else what the streams name, else the default. */
+  readonly history: string;
+}
+
 /** What a run has opened and found out before it fetches. */
 interface Opened {
   readonly store: HistoryStore;
@@ -57,8 +63,9 @@ interface Opened {
  *
  * @throws QmtlError as `retryOf` says; nothing is left half-written.
  */
-export async function backtest(run: Backtest, signal: AbortSignal): Promise<BacktestReport> {
-  const prepared = prepare(run.strategy, run.flags);
+export async function backtest(given: Backtest, signal: AbortSignal): Promise<BacktestReport> {
+  const prepared = prepare(given.strategy, given.flags);
+  const run = { ...given, history: historyOf(given, prepared.graph) };
   const opened = await openAll(run, prepared.graph, signal);
   try {
     for (const text of opened.notes) run.onProgress({ kind: "note", text });
@@ -100,7 +107,7 @@ export async function backtest(run: Backtest, signal: AbortSignal): Promise<Back
 }
 
 /** Opens what the run needs, all at once: whatever is down is named at the start. */
-async function openAll(run: Backtest, graph: Graph, signal: AbortSignal): Promise<Opened> {
+async function openAll(run: RunningBacktest, graph: Graph, signal: AbortSignal): Promise<Opened> {
   const failure = new AbortController();
   const either = AbortSignal.any([signal, failure.signal]);
   const stop = (error: unknown): never => {
@@ -121,7 +128,7 @@ async function openAll(run: Backtest, graph: Graph, signal: AbortSignal): Promis
 }
 
 /** Opens store and exchange; falls back to the simulated exchange only as `--exchange auto` says. */
-async function open(run: Backtest, graph: Graph, signal: AbortSignal): Promise<Opened> {
+async function open(run: RunningBacktest, graph: Graph, signal: AbortSignal): Promise<Opened> {
   const { settings, connectors } = run;
   checkRange(settings);
   const isSimulated =
@@ -159,7 +166,7 @@ async function open(run: Backtest, graph: Graph, signal: AbortSignal): Promise<O
 }
 
 async function openSimulated(
-  run: Backtest,
+  run: RunningBacktest,
   graph: Graph,
   reason: string,
   signal: AbortSignal,
@@ -179,11 +186,11 @@ async function openSimulated(
 }
 
 async function openStore(
-  run: Backtest,
+  run: RunningBacktest,
   isSimulated: boolean,
   signal: AbortSignal,
 ): Promise<HistoryStore> {
-  const ref = run.connectors.refOf("history", run.settings.history);
+  const ref = run.connectors.refOf("history", run.history);
   const door = await openByRef<OpenHistoryStore>(ref);
   return await untilUp(
     {
@@ -192,6 +199,18 @@ async function openStore(
       onNote: (text) => run.onProgress({ kind: "note", text }),
     },
     signal,
+  );
+}
+
+/** @throws QmtlError CONFIG_INVALID if two streams name different stores and no setting decides. */
+function historyOf({ settings }: Backtest, graph: Graph): string {
+  if (settings.history !== undefined) return settings.history;
+  const named = new Set(graph.nodes.flatMap(({ store }) => (store === undefined ? [] : [store])));
+  const [store = historyDefault, other] = named;
+  if (other === undefined) return store;
+  throw new QmtlError(
+    "CONFIG_INVALID",
+    `Cannot choose the history store: the streams name ${[...named].join(" and ")}, wanted one (--history)`,
   );
 }
 
@@ -205,7 +224,7 @@ function checkRange({ start, end }: RunSettings): void {
 }
 
 /** The range before it is cut to closed bars; without a start, `spanMs` back from the end. */
-function rangeOf(run: Backtest, graph: Graph, end: number): TimeRange {
+function rangeOf(run: RunningBacktest, graph: Graph, end: number): TimeRange {
   const finest = finestInterval(graph);
   const start = run.settings.start ?? finest.floor(end - run.spanMs);
   return { start, end };
@@ -213,7 +232,7 @@ function rangeOf(run: Backtest, graph: Graph, end: number): TimeRange {
 
 /** The range cut to bars that are closed by the exchange's clock. */
 function cutRange(
-  run: Backtest,
+  run: RunningBacktest,
   graph: Graph,
   serverTimeMs: number,
 ): { readonly range: TimeRange; readonly notes: readonly string[] } {
@@ -267,7 +286,7 @@ async function hasAny(
 }
 
 function reportOf(
-  run: Backtest,
+  run: RunningBacktest,
   prepared: Prepared,
   opened: Opened,
   measured: {
@@ -321,8 +340,8 @@ function profileOfReplay(
 }
 
 /** Where the rows lie: simulated ones in a file of their own. */
-function storeOf(run: Backtest, opened: Opened): string {
-  const { history } = run.settings;
+function storeOf(run: RunningBacktest, opened: Opened): string {
+  const { history } = run;
   const isFile = history.startsWith("sqlite:");
   return opened.isSimulated && isFile ? history.replace(/(?=\?[^?]*$)|$/, ".simulated") : history;
 }

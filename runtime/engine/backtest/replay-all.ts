@@ -10,7 +10,7 @@ import { type ReplayOrder, type TaskCounts } from "../../worker/protocol.ts";
 import { seriesOf } from "../../worker/replay/replay.ts";
 import { runReplay } from "../../worker/replay/replay-run.ts";
 import { openState, replayCheckpoints } from "../../worker/replay/replay-state.ts";
-import { type Backtest } from "./backtest.ts";
+import { type RunningBacktest } from "./backtest.ts";
 import { type OutputRecorder } from "./output-recorder.ts";
 import { stateOf } from "./state-check.ts";
 
@@ -36,7 +36,7 @@ export interface ReplayInput {
  * state store that outlives the run, a replay that was killed goes on where it stopped.
  */
 export async function replayAll(
-  run: Backtest,
+  run: RunningBacktest,
   input: ReplayInput,
   signal: AbortSignal,
 ): Promise<readonly TaskCounts[]> {
@@ -48,7 +48,7 @@ export async function replayAll(
     strategy: run.ref ?? { module: "", exportName: "" },
     flags: run.flags,
     ids: idsOf(graph),
-    history: run.connectors.refOf("history", run.settings.history),
+    history: run.connectors.refOf("history", run.history),
     state: stateOf(run),
     isSimulated: input.isSimulated,
     isPoisoning: ["development", "test"].includes(process.env["NODE_ENV"] ?? ""),
@@ -120,7 +120,7 @@ async function replayHere(
 
 /** As many threads as asked for; else one per core, as long as each has a replay worth its start. */
 function threadsFor(
-  run: Backtest,
+  run: RunningBacktest,
   components: readonly Component[],
   rangeOfRoot: (root: Root) => TimeRange,
 ): number {
@@ -141,12 +141,12 @@ function clip(graph: Graph, root: Root, range: TimeRange): TimeRange {
 
 /** Counts replayed rows by stream and key, and shows them. */
 export class ReplayedRows {
-  readonly #run: Backtest;
+  readonly #run: RunningBacktest;
   readonly #graph: Graph;
   readonly #range: TimeRange;
   readonly #rows = new Map<string, number>();
 
-  constructor(run: Backtest, graph: Graph, range: TimeRange) {
+  constructor(run: RunningBacktest, graph: Graph, range: TimeRange) {
     this.#run = run;
     this.#graph = graph;
     this.#range = range;

@@ -54,7 +54,7 @@ test("all faults are named at once: unknown keys, unknown variables, bad values"
   const given = { interval: "7m", threads: "0", start: "yesterday", exchange: "nyse", colour: 1 };
   let message = "";
   try {
-    resolveSettings(given as never, { QMTL_HISTROY: "x" }, none);
+    resolveSettings(given, { QMTL_HISTROY: "x" }, none);
   } catch (error) {
     message = (error as Error).message;
   }

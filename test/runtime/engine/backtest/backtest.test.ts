@@ -1,6 +1,12 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { type Exchange, Interval, QmtlError } from "../../../../runtime/index.ts";
+import { kline, Strategy, StreamInput } from "../../../../nodes/index.ts";
+import {
+  type Exchange,
+  Interval,
+  QmtlError,
+  type StrategyClass,
+} from "../../../../runtime/index.ts";
 import { BinanceHistory } from "../../../../strategies/binance_history.ts";
 import { failureOf } from "../../../contract/failure-of.ts";
 import { type BacktestRun, runBacktest } from "../../../harness/backtest-run.ts";
@@ -143,4 +149,29 @@ test("outputs are covered from the first of them to the end of the range", async
     ["zscore", [{ start: start + 59 * minute, end }]],
     ["bars_5m", [{ start, end }]],
   ]);
+});
+
+test("without a setting, rows lie where the streams say, and two that disagree are named", async () => {
+  const stored = `sqlite:${join(directory, "named.db")}`;
+  const namedBy = (...urls: readonly string[]): StrategyClass =>
+    class Named extends Strategy {
+      setup() {
+        for (const [i, url] of urls.entries()) {
+          const recorder = { eventRecorder: { url } };
+          const symbol = i === 0 ? "BTCUSDT" : "ETHUSDT";
+          const interval = i === 0 ? "1m" : "5m";
+          this.addNodes([
+            new StreamInput({ symbol, interval, period: 1, schema: kline, ...recorder }),
+          ]);
+        }
+      }
+    };
+  const { history: _, ...settings } = runOf({}).settings;
+  const run = { ...runOf({}), settings };
+  const { report } = await runBacktest({ ...run, strategy: namedBy(stored) });
+  expect(report.history).toBe(`${stored}.simulated`);
+  const two = { ...run, strategy: namedBy(stored, "sqlite:other.db") };
+  expect((await failureOf(runBacktest(two))).message).toBe(
+    `Cannot choose the history store: the streams name ${stored} and sqlite:other.db, wanted one (--history)`,
+  );
 });
