@@ -171,7 +171,7 @@ test("without a setting, rows lie where the streams say, and two that disagree a
   const { report } = await runBacktest({ ...run, strategy: namedBy(stored) });
   expect(report.history).toBe(`${stored}.simulated`);
   const two = { ...run, strategy: namedBy(stored, "sqlite:other.db") };
-  expect((await failureOf(runBacktest(two))).message).toBe(
-    `Cannot choose the history store: the streams name ${stored} and sqlite:other.db, wanted one (--history)`,
-  );
+  expect(await failureOf(runBacktest(two))).toMatchObject({
+    message: `Cannot choose the history store: the streams name ${stored} and sqlite:other.db, wanted one (--history)`,
+  });
 });
