@@ -86,6 +86,12 @@ export class LiveLog {
     return ends.reduce((sum, { start, end }) => sum + end - start, 0);
   }
 
+  /** Offset that the next record of a partition gets. */
+  async endOf(topic: string, partition: number): Promise<number> {
+    const [ends] = await this.transport.endsOf(topic, [partition], this.#signal);
+    return ends!.end;
+  }
+
   /** Waits until `topic` holds `count` records. */
   async until(topic: string, count: number, msMax = 30_000): Promise<void> {
     const endMs = performance.now() + msMax;

@@ -13,6 +13,7 @@ import {
   type Transport,
 } from "../../../contract/transport.ts";
 import { assert } from "../../../core/assert.ts";
+import { type Clock, systemClock } from "../../../core/clock.ts";
 import { errorText } from "../../../core/errors.ts";
 import { type GraphNode } from "../../../graph/graph.ts";
 import { type OutputRows } from "../../task/node-output.ts";
@@ -47,7 +48,10 @@ export interface OutputTarget {
  *   E2  A record that the partition held when the task took over is not sent again: records are
  *       compared by key and ts, never by count.
  *   E3  Nothing is allocated per record.
- *   E4  After a failed batch none is sent: no hole in the partition.
+ *   E4  A record's time in the log is when it was encoded; its own time is in the value. A broker
+ *       forgets a producer whose last record is older than a day when it restarts, and then takes
+ *       a batch that is sent again as a new one (docs/decisions/record-times.md).
+ *   E5  After a failed batch none is sent: no hole in the partition.
  */
 export class OutputPartition {
   readonly target: OutputTarget;
@@ -69,7 +73,15 @@ export class OutputPartition {
   /** What was found in the partition beyond the checkpoint, while it may come again (E2). */
   #found: FoundRecords | undefined;
 
-  constructor(target: OutputTarget, transport: Transport, producer: ProducerIdentity | undefined) {
+  readonly #clock: Clock;
+
+  constructor(
+    target: OutputTarget,
+    transport: Transport,
+    producer: ProducerIdentity | undefined,
+    clock: Clock = systemClock,
+  ) {
+    this.#clock = clock;
     this.target = target;
     this.#transport = transport;
     this.#producer = producer;
@@ -81,15 +93,16 @@ export class OutputPartition {
   /** Encodes rows; a full batch is sent. */
   add(rows: OutputRows, signal: AbortSignal): void {
     const { keys } = this.target;
+    const sentMs = this.#clock.now(); // E4
     for (let i = 0; i < rows.count; i += 1) {
       const key = keys.bytesOf(rows.slots[i]!);
       const ts = rows.ts[i]!;
       if (this.#found?.has(rows.slots[i]!, key, ts) === true) continue;
       const length = this.#layout.lengthOf(rows.columns, i);
-      let at = this.#writer.reserve(ts, key, length);
+      let at = this.#writer.reserve(sentMs, key, length);
       if (at < 0) {
         this.seal(signal);
-        at = this.#writer.reserve(ts, key, length);
+        at = this.#writer.reserve(sentMs, key, length);
         assert(at >= 0, "a batch has room for one record");
       }
       this.#write(this.#writer.view, at, ts, rows.columns, i);
@@ -101,7 +114,7 @@ export class OutputPartition {
     const writer = this.#writer;
     if (writer.count === 0) return;
     if (this.#failure !== undefined) {
-      writer.reset(); // E4
+      writer.reset(); // E5
       return;
     }
     const { count } = writer;

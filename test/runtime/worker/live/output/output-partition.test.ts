@@ -104,6 +104,21 @@ test("rows lie in the partition in their order, as wire values under their keys"
   expect(Buffer.from(answer!.bytes).includes(fixed("f", [60_000, 2.5]))).toBe(true);
 });
 
+test("records carry the time of sending: of a bar's time a restarted broker knows no producer (E4)", async () => {
+  const held = new HeldSends(await open());
+  const clock = { now: () => 1_700_000_000_000, sleep: async () => undefined };
+  const target = { node, topic: "out", partition: 0, keys: keysOf("A"), batchBytesMax: 1 << 20 };
+  const output = new OutputPartition(target, held.transport, identity, clock);
+  output.add(rows([0, 60_000, 1], [0, 120_000, 2]), signal);
+  output.seal(signal);
+  const view = new DataView(held.batches[0]!.buffer);
+  expect([Number(view.getBigInt64(27)), Number(view.getBigInt64(35))]).toEqual([
+    1_700_000_000_000, 1_700_000_000_000,
+  ]);
+  held.release();
+  await output.idle();
+});
+
 test("a full batch is sent and the next one follows it without a hole", async () => {
   const transport = await open();
   const output = outputOf(transport, 16_384);
