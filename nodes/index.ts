@@ -17,6 +17,12 @@ export {
 export { type AtrOptions, type AtrParams, type AtrSchema, atr } from "./indicators/atr.ts";
 export { type EmaOptions, type EmaParams, type EmaSchema, ema } from "./indicators/ema.ts";
 export {
+  type ReturnsOptions,
+  type ReturnsParams,
+  type ReturnsSchema,
+  returns,
+} from "./indicators/returns.ts";
+export {
   type RollingMaxOptions,
   type RollingMaxSchema,
   rollingMax,

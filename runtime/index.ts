@@ -108,8 +108,10 @@ export {
   fillMissing,
 } from "./engine/backfill.ts";
 // engine
+export { returnsTag } from "./engine/backtest/equity.ts";
 export {
   type BacktestReport,
+  type EquityReport,
   type NodeReport,
   type RunProgress,
   type StreamReport,

@@ -61,7 +61,7 @@ export function restartOf(
 }
 
 /** Length of a bar of `declaration`; for months the mean, which the margin allows for. */
-function barMsOf(declaration: Declaration): number {
+export function barMsOf(declaration: Declaration): number {
   if (declaration.kind !== "stream" && declaration.interval === undefined) {
     return Math.min(...declaration.inputs.map(({ from }) => barMsOf(from)));
   }

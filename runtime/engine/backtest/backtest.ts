@@ -22,10 +22,11 @@ import { type Profile, phaseSeconds, profileOf } from "../profile.ts";
 import { historyDefault, type RunSettings } from "../settings.ts";
 import { untilUp } from "../until-up.ts";
 import { backfillStreams, type StreamFill, streamRoots } from "./backfill-streams.ts";
+import { equityOf } from "./equity.ts";
 import { chooseExchange, openStandIn } from "./exchange-choice.ts";
 import { OutputRecorder } from "./output-recorder.ts";
 import { ReplayedRows, replayAll } from "./replay-all.ts";
-import { type BacktestReport, type RunProgress } from "./report.ts";
+import { type BacktestReport, type EquityReport, type RunProgress } from "./report.ts";
 import { checkState } from "./state-check.ts";
 
 /** A backtest, everything resolved. */
@@ -91,11 +92,14 @@ export async function backtest(given: Backtest, signal: AbortSignal): Promise<Ba
     const tallies = counts.flatMap((own) => own.tallies);
     await recorder.finish(tallies, opened.range, signal);
     const ended = performance.now();
+    const outputs = { graph: prepared.graph, store: opened.store, tallies };
+    const equity = await equityOf(outputs, signal);
     return reportOf(run, prepared, opened, {
       fills,
       recorder,
       replayed,
       counts,
+      equity,
       profile: profileOfReplay(prepared.graph, profiles),
       backfillSeconds: (filled - started) / 1_000,
       replaySeconds: (ended - filled) / 1_000,
@@ -294,6 +298,7 @@ function reportOf(
     readonly recorder: OutputRecorder;
     readonly replayed: ReplayedRows;
     readonly counts: readonly TaskCounts[];
+    readonly equity: readonly EquityReport[] | undefined;
     readonly profile: Profile | undefined;
     readonly backfillSeconds: number;
     readonly replaySeconds: number;
@@ -323,6 +328,7 @@ function reportOf(
     replaySeconds,
     recordsPerSecond: replaySeconds > 0 ? records / replaySeconds : 0,
     notes: [...prepared.notes, ...opened.notes],
+    ...(measured.equity === undefined ? {} : { equity: measured.equity }),
     ...(measured.profile === undefined ? {} : { profile: measured.profile }),
   };
 }

@@ -29,6 +29,32 @@ export interface NodeReport {
   readonly last: { readonly ts: number; readonly values: Readonly<Record<string, number>> } | null;
 }
 
+/** What the returns of a node come to for one key, compounded from the start of the range. */
+export interface EquityReport {
+  readonly name: string;
+  readonly key: string;
+  readonly nodeId: string;
+  readonly definitionId: string;
+  /** Bars that have a return, and bars whose return is NaN: those leave the equity as it is. */
+  readonly bars: number;
+  readonly barsWithoutValue: number;
+  /** Bars at which the position changed. */
+  readonly trades: number;
+  /** Growth of the equity, a fraction: 0.1 is ten percent. */
+  readonly totalReturn: number;
+  /** Deepest fall from a peak, a fraction of the peak. */
+  readonly drawdownMax: number;
+  /**
+   * Mean of the bars' returns over their sample standard deviation, times the root of `barsPerYear`;
+   * nothing is taken off for interest. NaN if the returns don't vary.
+   */
+  readonly sharpe: number;
+  /** Bars of the interval in 365 days. */
+  readonly barsPerYear: number;
+  /** The equity line, evenly thinned out: open time of a bar, equity at its close; 1 at the start. */
+  readonly line: readonly (readonly [ts: number, equity: number])[];
+}
+
 /** What a backtest came to. */
 export interface BacktestReport {
   readonly strategy: string;
@@ -44,6 +70,8 @@ export interface BacktestReport {
   readonly threads: number;
   readonly streams: readonly StreamReport[];
   readonly nodes: readonly NodeReport[];
+  /** What positions were worth; absent if no node gives returns. */
+  readonly equity?: readonly EquityReport[];
   /** Outputs refused because a value was infinite or not of its kind, and late or repeated bars. */
   readonly refused: number;
   readonly late: number;

@@ -1,6 +1,6 @@
 import pico from "picocolors";
 import { type Profile } from "../profile.ts";
-import { newTable, right } from "./report-table.ts";
+import { newTable, right } from "./table.ts";
 
 /** A profile as a person likes to read it: shares of the run's time, then node by node. */
 export function renderProfile({ nodes, phases }: Profile): string {

@@ -1,5 +1,10 @@
 import { type TimeRange } from "../../contract/history-store.ts";
-import { type BacktestReport, type NodeReport, type StreamReport } from "../backtest/report.ts";
+import {
+  type BacktestReport,
+  type EquityReport,
+  type NodeReport,
+  type StreamReport,
+} from "../backtest/report.ts";
 
 /** `[from, to]`, ms since epoch, `to` exclusive. */
 type Pair = readonly [number, number];
@@ -28,6 +33,7 @@ export function reportJson(report: BacktestReport): string {
       refused: run.refused,
       late: run.late,
       notes: run.notes,
+      equity: run.equity?.map(equityJson),
       profile: run.profile,
     },
     null,
@@ -58,6 +64,10 @@ function nodeJson(node: NodeReport): object {
     outputs: node.outputs,
     last: node.last,
   };
+}
+
+function equityJson({ key, ...equity }: EquityReport): object {
+  return { ...equity, symbol: key };
 }
 
 function pairOf({ start, end }: TimeRange): Pair {

@@ -1,7 +1,8 @@
-import Table from "cli-table3";
 import pico from "picocolors";
 import { type TimeRange } from "../../contract/history-store.ts";
 import { type BacktestReport, type NodeReport, type StreamReport } from "../backtest/report.ts";
+import { renderEquity } from "./equity-table.ts";
+import { newTable, right } from "./table.ts";
 
 /** Ranges listed in full per stream; the rest is counted. */
 const rangesListedMax = 5;
@@ -13,6 +14,7 @@ export function renderReport(report: BacktestReport): string {
     streamTable(report.streams),
     ...rangeLines(report.streams),
     report.nodes.length === 0 ? "" : nodeTable(report.nodes),
+    renderEquity(report.equity ?? []),
     summary(report),
     report.notes.map((note) => `${pico.yellow("note")} ${note}`).join("\n"),
     next(report),
@@ -91,19 +93,6 @@ function next(report: BacktestReport): string {
     `${pico.dim("data")} ${report.history} (rows and outputs, by node ID)`,
     `${pico.dim("next")} --symbols SOLUSDT --start 2024-01-01 --end 2024-02-01 · --interval 1h · --json · --help`,
   ].join("\n");
-}
-
-/** A table with bold heads and no lines between rows. */
-export function newTable(head: readonly string[]): InstanceType<typeof Table> {
-  return new Table({
-    head: head.map((text) => pico.bold(text)),
-    style: { head: [], border: [], compact: true },
-  });
-}
-
-/** A cell whose text stands on the right. */
-export function right(content: string): { readonly content: string; readonly hAlign: "right" } {
-  return { content, hAlign: "right" };
 }
 
 function count(value: number): string {
