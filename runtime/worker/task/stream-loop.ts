@@ -3,8 +3,9 @@ import { type GraphNode } from "../../graph/graph.ts";
 import { type ColumnStore } from "../../window/column-store.ts";
 import { type NodeProfile } from "../node-profile.ts";
 import { Chain, type ChainedCall } from "./chain.ts";
-import { type ChainStep, compileChain } from "./chain-code.ts";
+import { compileChain } from "./chain-code.ts";
 import { type NodeOutput } from "./node-output.ts";
+import { compileTake, type TakeColumns, type TakeRow } from "./take-code.ts";
 
 /** Counts of one stream in a task. */
 export interface StreamCounts {
@@ -39,9 +40,13 @@ export class StreamLoop {
   readonly lastSeq: Float64Array;
   readonly #output: NodeOutput;
   readonly #chain: Chain;
-  readonly #step: ChainStep;
-  /** Length of a bar; NaN where bars differ in length. */
-  readonly #lengthMs: number;
+  /**
+   * Takes the record that lies at the store's reserved place `at` (columns `stride` apart) as the
+   * next of `slot`: it becomes a row, or is late and is not kept.
+   */
+  readonly take: TakeRow;
+  /** Takes rows `from` to `to` of a batch as the next records of `slot`. */
+  readonly takeColumns: TakeColumns;
   /** Column of closeTime among ts and fields, 0 if there is none. */
   readonly #closeTimeColumn: number;
 
@@ -52,52 +57,22 @@ export class StreamLoop {
     this.lastSeq = new Float64Array(options.slots);
     const chain = new Chain(node, options.calls, options.slots, options.heartbeat);
     this.#chain = chain;
+    this.#closeTimeColumn = Object.keys(node.schema).indexOf("closeTime") + 1;
     const compiled = options.isInterpreted
       ? undefined
       : compileChain(node, options.calls, options.heartbeat, options.profile);
-    this.#step = compiled ?? ((slot, close) => chain.step(slot, close));
-    this.#lengthMs = node.interval.isFixed ? node.interval.lengthMs : Number.NaN;
-    this.#closeTimeColumn = Object.keys(node.schema).indexOf("closeTime") + 1;
-  }
-
-  /** Takes rows `from` to `to` of `batch` as the next records of `slot`. */
-  takeColumns(slot: number, batch: ColumnBatch, from: number, to: number): void {
-    const { store } = this;
-    const { stride, values } = store;
-    const { columns, seq, ts } = batch;
-    for (let row = from; row < to; row += 1) {
-      const at = store.reserve(slot);
-      values[at] = ts[row]!;
-      for (let i = 0; i < columns.length; i += 1) {
-        values[at + (i + 1) * stride] = columns[i]![row]!;
-      }
-      this.take(slot, at, seq[row]!);
-    }
-  }
-
-  /**
-   * Takes the record that lies at the store's reserved place `at` (columns `stride` apart) as the
-   * next of `slot`: it becomes a row, or is late and is not kept.
-   */
-  take(slot: number, at: number, seq: number): void {
-    const { store } = this;
-    const { values } = store;
-    const ts = values[at]!;
-    const newest = store.rows[slot] === 0 ? Number.NEGATIVE_INFINITY : values[at - 1]!;
-    if (!(ts > newest) && (ts < newest || seq <= this.lastSeq[slot]!)) {
-      this.#late(slot, at, seq);
-      return;
-    }
-    if (!this.#chain.isEven) this.#chain.closeThrough(slot, ts);
-    // A bar that opens where the last one closed lies on the grid: no division needed.
-    const close = store.closes[slot] === ts ? ts + this.#lengthMs : Number.NaN;
-    const closes = close === close ? close : this.closeOf(ts, this.#closeTimeAt(at));
-    store.commit(slot);
-    store.closes[slot] = closes;
-    this.lastSeq[slot] = seq;
-    this.counts.accepted += 1;
-    if (this.#output.taps.length > 0) this.#output.tell(slot, closes, at);
-    this.#step(slot, closes);
+    const { takeRow, takeColumns } = compileTake(node, {
+      output: options.output,
+      lastSeq: this.lastSeq,
+      counts: this.counts,
+      step: compiled ?? ((slot, close) => chain.step(slot, close)),
+      closeThrough: chain.isEven ? undefined : (slot, time) => chain.closeThrough(slot, time),
+      closeOf: (ts, closeTime) => this.closeOf(ts, closeTime),
+      late: (slot, at, seq) => this.#late(slot, at, seq),
+      closeTimeColumn: this.#closeTimeColumn,
+    });
+    this.take = takeRow;
+    this.takeColumns = takeColumns;
   }
 
   /** A bar's close: the next boundary; an off-grid bar's is closeTime + 1 rounded up to the grid. */
