@@ -22,12 +22,14 @@ export interface ReturnsParams {
   readonly field: string;
   readonly positionField: string;
   readonly cost: number;
-  readonly priceBarMs: number;
-  readonly positionBarMs: number;
+  /** A price or position is of the bar that closes if it opened less than this before, ms. */
+  readonly priceAgeMs: number;
+  readonly positionAgeMs: number;
   readonly [name: string]: number | string;
 }
 
 const costDefault = 0.001;
+const weekMs = 7 * 86_400_000;
 
 /**
  * What a position is worth: each bar's return net of costs, as a fraction (0.01 is one percent).
@@ -47,7 +49,7 @@ const costDefault = 0.001;
  * A backtest compounds it into an equity line in its report.
  *
  * @throws QmtlError ARGUMENT_INVALID if a field is not there, the cost is out of range, or the
- *   position's bars are shorter than the price's.
+ *   position's bars are neither as long as the price's nor a multiple of them.
  */
 export function returns<P extends Schema, C extends Schema>(
   position: Upstream<P>,
@@ -56,22 +58,19 @@ export function returns<P extends Schema, C extends Schema>(
 ): Join<{ readonly position: P; readonly price: C }, ReturnsSchema, ReturnsParams> {
   const { field = "close", positionField = "position", cost = costDefault } = options;
   const { name = "returns" } = options;
-  const params = {
-    field,
-    positionField,
-    cost,
-    priceBarMs: barMsOf(price.declaration),
-    positionBarMs: barMsOf(position.declaration),
-  };
+  const priceBarMs = barMsOf(price.declaration);
+  const positionBarMs = barMsOf(position.declaration);
   checkField(name, "price", price.schema, field);
   checkField(name, "position", position.schema, positionField);
   if (!(cost >= 0 && cost <= 1)) {
     throw invalid(name, `its cost is ${cost}, wanted a fraction from 0 to 1`);
   }
-  if (params.positionBarMs < params.priceBarMs) {
+  // The mean month stands for all of them: it can't say on which day one has closed.
+  const fits = positionBarMs <= weekMs && positionBarMs % priceBarMs === 0;
+  if (!fits && positionBarMs !== priceBarMs) {
     throw invalid(
       name,
-      "the position's bars are shorter than the price's, wanted as long or longer",
+      "its position's bars don't fit the price's, wanted the same interval or a multiple of it up to 1w",
     );
   }
   return new Join({
@@ -82,20 +81,27 @@ export function returns<P extends Schema, C extends Schema>(
     // Two that have no bar at once must not lose what is held meanwhile (R2).
     onMissing: "last",
     schema: { ret: "f64", traded: "f64" },
-    params,
+    params: {
+      field,
+      positionField,
+      cost,
+      // Half a bar more, for months differ in length and a bar may lie off the grid.
+      priceAgeMs: 1.5 * priceBarMs,
+      positionAgeMs: positionBarMs + 0.5 * priceBarMs,
+    },
     compute: returnOf,
   });
 }
 
 function returnOf(
   windows: { readonly position: Window<Schema>; readonly price: Window<Schema> },
-  { field, positionField, cost, priceBarMs, positionBarMs }: ReturnsParams,
+  { field, positionField, cost, priceAgeMs, positionAgeMs }: ReturnsParams,
   { time }: Context,
 ) {
   const { position, price } = windows;
-  if (!isOfThisBar(price, time, priceBarMs)) return undefined;
+  if (!isNewWithin(price, time, priceAgeMs)) return undefined;
   const after = position.value(positionField);
-  const before = isOfThisBar(position, time, positionBarMs)
+  const before = isNewWithin(position, time, positionAgeMs)
     ? position.value(positionField, -2)
     : after;
   const traded = Math.abs(after - before);
@@ -103,9 +109,9 @@ function returnOf(
   return { ret: before * move - cost * traded, traded };
 }
 
-/** True if the window's newest bar closes now: half a bar more allows for months and odd bars. */
-function isOfThisBar(window: Window<Schema>, time: number, barMs: number): boolean {
-  return time - window.times.at(-1) < 1.5 * barMs;
+/** True if the window's newest bar is the one that closes now. */
+function isNewWithin(window: Window<Schema>, time: number, ageMs: number): boolean {
+  return time - window.times.at(-1) < ageMs;
 }
 
 function checkField(name: string, input: string, schema: Schema, field: string): void {
