@@ -105,7 +105,8 @@ class MemoryHistory implements HistoryStore {
       throw new QmtlError("STORE_REJECTED", `Cannot write a page of "${series.key}": ${fault}`);
     }
     this.#put(series, {
-      series,
+      // A page without a name leaves the one there is.
+      series: { ...stored?.series, ...series },
       segments: withRows(stored?.segments ?? [], page.rows),
       coverage: coverageWith(stored?.coverage ?? noCoverage, page),
     });

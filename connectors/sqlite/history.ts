@@ -24,7 +24,8 @@ import { parseSqliteUrl } from "./config.ts";
 import { StoreFile, type StoreFormat } from "./store-file.ts";
 
 /**
- *   series    one row per node; `id` stands for it in the other tables
+ *   series    one row per node; `id` stands for it in the other tables. A file of before there
+ *             were names has no column "name": a writer adds it, a reader does without
  *   chunk     rows, see chunk.ts
  *   coverage  ranges of each kind, disjoint: 0 = have, 1 = confirmed empty
  */
@@ -39,7 +40,8 @@ const format: StoreFormat = {
       definition TEXT NOT NULL,
       key TEXT NOT NULL,
       interval TEXT NOT NULL,
-      schema TEXT NOT NULL
+      schema TEXT NOT NULL,
+      name TEXT
     );
     CREATE TABLE chunk (
       node INTEGER NOT NULL,
@@ -91,6 +93,12 @@ export async function openHistory(
     },
     format,
   );
+  try {
+    if (options.mode === "write") addNames(file);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
   return new SqliteHistory(file, options.mode === "read");
 }
 
@@ -182,7 +190,8 @@ class SqliteHistory implements HistoryStore {
     return this.#file.guard("list series", () =>
       this.#file
         .query(
-          `SELECT node, definition, key, interval, schema FROM series
+          `SELECT node, definition, key, interval, schema, ${hasNames(this.#file) ? "name" : "NULL"}
+           FROM series
            WHERE EXISTS (SELECT 1 FROM chunk WHERE chunk.node = series.id)
               OR EXISTS (SELECT 1 FROM coverage WHERE coverage.node = series.id)
            ORDER BY id`,
@@ -212,7 +221,9 @@ class SqliteHistory implements HistoryStore {
       ...row.slice(0, 4),
       JSON.parse(String(row[4])),
     ]);
-    return { nodeId, definitionId, key, interval, schema };
+    const name = row[5];
+    const named = typeof name === "string" ? { name } : {};
+    return { nodeId, definitionId, key, interval, schema, ...named };
   }
 
   /** @throws QmtlError STORE_REJECTED if the node is stored with other fields. */
@@ -226,12 +237,21 @@ class SqliteHistory implements HistoryStore {
   }
 
   #makeId(series: Series): number {
+    const { nodeId, definitionId, key, interval, schema, name = null } = series;
     const known = this.#idOf(series);
-    if (known !== undefined) return known;
-    const { nodeId, definitionId, key, interval, schema } = series;
+    if (known !== undefined) {
+      if (name !== null) {
+        this.#file
+          .query("UPDATE series SET name = ?1 WHERE id = ?2 AND name IS NOT ?1")
+          .run(name, known);
+      }
+      return known;
+    }
     const made = this.#file
-      .query("INSERT INTO series (node, definition, key, interval, schema) VALUES (?, ?, ?, ?, ?)")
-      .run(nodeId, definitionId, key, interval, JSON.stringify(schema));
+      .query(
+        "INSERT INTO series (node, definition, key, interval, schema, name) VALUES (?, ?, ?, ?, ?, ?)",
+      )
+      .run(nodeId, definitionId, key, interval, JSON.stringify(schema), name);
     return Number(made.lastInsertRowid);
   }
 
@@ -351,6 +371,19 @@ class SqliteHistory implements HistoryStore {
       for (const { start, end } of next[name]) add.run(id, kinds[name], start, end);
     }
   }
+}
+
+function hasNames(file: StoreFile): boolean {
+  return (
+    file.query("SELECT 1 FROM pragma_table_info('series') WHERE name = 'name'").values().length > 0
+  );
+}
+
+/** Brings a file of before there were names to where one begins now. */
+function addNames(file: StoreFile): void {
+  file.transaction("add the column of names", () => {
+    if (!hasNames(file)) file.query("ALTER TABLE series ADD COLUMN name TEXT").run();
+  });
 }
 
 /** The smallest range that holds all of `ranges`; undefined if there is none. */

@@ -17,6 +17,8 @@ export interface Series {
   readonly key: string;
   readonly interval: IntervalName;
   readonly schema: Schema;
+  /** The node's name when it was last stored: a label for people, no part of the identity. */
+  readonly name?: string;
 }
 
 /**

@@ -20,10 +20,10 @@ export interface ReplayFeed {
 
 /** A history series of a stream's key. */
 export function seriesOf(graph: Graph, node: number, key: string): Series {
-  const { definitionId, interval, schema, keys } = graph.nodes[node]!;
+  const { definitionId, interval, schema, keys, name } = graph.nodes[node]!;
   const found = keys.find((own) => own.key === key);
   assert(found !== undefined, "a series is asked for a key of its node");
-  return { nodeId: found.nodeId, definitionId, key, interval: interval.name, schema };
+  return { nodeId: found.nodeId, definitionId, key, interval: interval.name, schema, name };
 }
 
 /**
