@@ -12,7 +12,7 @@ const main = defineCommand({
   },
   subCommands: {
     run: async () => (await import("./run.ts")).runCommand,
-    history: async () => (await import("./history.ts")).historyCommand,
+    history: async () => (await import("./history/index.ts")).historyCommand,
     exchange: async () => (await import("./exchange.ts")).exchangeCommand,
     up: async () => (await import("./up.ts")).upCommand,
     down: async () => (await import("./down.ts")).downCommand,

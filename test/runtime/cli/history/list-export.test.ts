@@ -1,11 +1,11 @@
 import { beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { type BacktestReport } from "../../../runtime/index.ts";
-import { BinanceHistory } from "../../../strategies/binance_history.ts";
-import { runBacktest } from "../../harness/backtest-run.ts";
-import { qmtl, runBun } from "../../harness/child-run.ts";
-import { scratchDirectory } from "../../harness/scratch.ts";
-import { bitsOf, readStore } from "../../harness/stored-rows.ts";
+import { type BacktestReport } from "../../../../runtime/index.ts";
+import { BinanceHistory } from "../../../../strategies/binance_history.ts";
+import { runBacktest } from "../../../harness/backtest-run.ts";
+import { qmtl, runBun } from "../../../harness/child-run.ts";
+import { scratchDirectory } from "../../../harness/scratch.ts";
+import { bitsOf, readStore } from "../../../harness/stored-rows.ts";
 
 setDefaultTimeout(30_000);
 const cwd = scratchDirectory();
@@ -72,6 +72,8 @@ test("history refuses what it cannot find in one line", async () => {
   for (const [args, says] of [
     [["export", "--symbol", "NOSUCH", "--interval", "1m"], "0 nodes match, wanted one"],
     [["export"], "nodes match, wanted one"],
+    [["export", "--node", "sma"], "2 nodes match, wanted one by --symbol, --interval and --node"],
+    [["export", "--node", "sma"], report.nodes.find(({ name }) => name === "sma")?.nodeId ?? "?"],
     [["export", "--interval", "7m"], 'found "7m"'],
     [["list", "--josn"], '"--josn"'],
   ] as const) {
