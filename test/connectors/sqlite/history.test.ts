@@ -424,3 +424,34 @@ test("a writer that closes leaves one file, and the lock's, behind", async () =>
   await store.close();
   expect(readdirSync(own).toSorted()).toEqual(["h.db", "h.db.lock"]);
 });
+
+test("a file of before there were names is read without, and a writer adds them", async () => {
+  const path = freshPath();
+  const series: Series = {
+    nodeId: "ab".repeat(16),
+    definitionId: "cd".repeat(16),
+    key: "BTCUSDT",
+    interval: "1m",
+    schema: { x: "f64" },
+  };
+  const page = { rows: newColumnBatch(0, 1), have: [{ start: 0, end: 60_000 }], empty: [] };
+  const first = await open(path);
+  await first.persist(series, page, signal);
+  await first.close();
+  const database = new Database(path);
+  database.run("ALTER TABLE series DROP COLUMN name");
+  database.close();
+
+  const reader = await open(path, { mode: "read" });
+  expect(await reader.list(signal)).toEqual([series]);
+  const writer = await open(path);
+  for (const name of ["first", "second"]) {
+    await writer.persist({ ...series, name }, page, signal);
+    expect(await writer.list(signal)).toEqual([{ ...series, name }]);
+  }
+  // A page without a name leaves the one there is; the reader of before sees it too.
+  await writer.persist(series, page, signal);
+  expect(await reader.list(signal)).toEqual([{ ...series, name: "second" }]);
+  await writer.close();
+  await reader.close();
+});
