@@ -87,7 +87,6 @@ const untested: ReadonlySet<string> = new Set([
   "runtime/engine/backtest/replay-all.ts",
   "runtime/engine/backtest/state-check.ts",
   "runtime/engine/live/live-limits.ts",
-  "runtime/engine/until-up.ts",
   "runtime/graph/code/canonical-tree.ts",
   "runtime/graph/code/declaration-hash.ts",
   "runtime/graph/code/find-function.ts",

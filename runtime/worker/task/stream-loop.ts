@@ -3,9 +3,9 @@ import { type GraphNode } from "../../graph/graph.ts";
 import { type ColumnStore } from "../../window/column-store.ts";
 import { type NodeProfile } from "../node-profile.ts";
 import { Chain, type ChainedCall } from "./chain.ts";
-import { compileChain } from "./chain-code.ts";
+import { compileChain } from "./code/chain-code.ts";
+import { compileTake, type TakeColumns, type TakeRow } from "./code/take-code.ts";
 import { type NodeOutput } from "./node-output.ts";
-import { compileTake, type TakeColumns, type TakeRow } from "./take-code.ts";
 
 /** Counts of one stream in a task. */
 export interface StreamCounts {

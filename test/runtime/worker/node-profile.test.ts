@@ -7,7 +7,7 @@ import {
   newProfileMemory,
   timedEvery,
 } from "../../../runtime/worker/node-profile.ts";
-import { compileChain } from "../../../runtime/worker/task/chain-code.ts";
+import { compileChain } from "../../../runtime/worker/task/code/chain-code.ts";
 import { NodeCall } from "../../../runtime/worker/task/node-call.ts";
 import { NodeOutput } from "../../../runtime/worker/task/node-output.ts";
 import { Task } from "../../../runtime/worker/task/task.ts";

@@ -1,8 +1,8 @@
-import { type GraphNode } from "../../graph/graph.ts";
-import { NodeProfile, timedEvery } from "../node-profile.ts";
-import { type ChainedCall } from "./chain.ts";
-import { isOfKind } from "./node-call.ts";
-import { outputRowsMax } from "./node-output.ts";
+import { type GraphNode } from "../../../graph/graph.ts";
+import { NodeProfile, timedEvery } from "../../node-profile.ts";
+import { type ChainedCall } from "../chain.ts";
+import { isOfKind } from "../node-call.ts";
+import { outputRowsMax } from "../node-output.ts";
 
 /** Runs a stream's nodes for a slot whose newest bar closes at `close`. */
 export type ChainStep = (slot: number, close: number) => void;

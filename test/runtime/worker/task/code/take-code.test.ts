@@ -5,8 +5,8 @@
  */
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { Node, StreamInput } from "../../../../nodes/index.ts";
-import { price, rowsOf, TaskRun } from "../../../harness/task-run.ts";
+import { Node, StreamInput } from "../../../../../nodes/index.ts";
+import { price, rowsOf, TaskRun } from "../../../../harness/task-run.ts";
 
 const m = 60_000;
 const bars = new StreamInput({

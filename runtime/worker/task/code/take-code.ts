@@ -1,8 +1,8 @@
-import { type ColumnBatch } from "../../contract/columns.ts";
-import { type GraphNode } from "../../graph/graph.ts";
-import { type ColumnStore } from "../../window/column-store.ts";
+import { type ColumnBatch } from "../../../contract/columns.ts";
+import { type GraphNode } from "../../../graph/graph.ts";
+import { type ColumnStore } from "../../../window/column-store.ts";
+import { type NodeOutput } from "../node-output.ts";
 import { type ChainStep } from "./chain-code.ts";
-import { type NodeOutput } from "./node-output.ts";
 
 /** Takes the record at the store's reserved place `at` as the next of `slot`. */
 export type TakeRow = (slot: number, at: number, seq: number) => void;

@@ -4,8 +4,8 @@
  */
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { Join, Node, Operator, StreamInput, sma, zscore } from "../../../../nodes/index.ts";
-import { price, TaskRun } from "../../../harness/task-run.ts";
+import { Join, Node, Operator, StreamInput, sma, zscore } from "../../../../../nodes/index.ts";
+import { price, TaskRun } from "../../../../harness/task-run.ts";
 
 const m = 60_000;
 const bars = new StreamInput({
