@@ -43,6 +43,8 @@ export class Cluster {
   readonly #loading = new Map<string, Promise<TopicLeaders>>();
   #brokers: ReadonlyMap<number, BrokerAddress> = new Map();
   #turn = 0;
+  /** Why it is closed; undefined while it is open. */
+  #closed: QmtlError | undefined;
   /** Called when leaders became known or changed. */
   onChange: () => void = () => undefined;
 
@@ -123,6 +125,8 @@ export class Cluster {
     if (channel === undefined) {
       channel = new Channel(address, this.#config.wire);
       this.#channels.set(name, channel);
+      // A call that was under way during `close` must not bring up what nobody would end.
+      if (this.#closed !== undefined) channel.close(this.#closed);
     }
     return channel;
   }
@@ -155,6 +159,7 @@ export class Cluster {
 
   /** Ends all connections; calls fail with `reason`. */
   close(reason: QmtlError): void {
+    this.#closed ??= reason;
     this.#closing.abort(reason);
     for (const channel of this.#channels.values()) channel.close(reason);
     this.#channels.clear();
