@@ -27,6 +27,8 @@ export interface Measured {
   readonly role: Role;
   /** Cost of a record, ns. */
   readonly nsPerRecord: number;
+  /** True: `nsPerRecord` is a wait, so there is no rate to be had from it. */
+  readonly isLatency?: boolean;
   /** What the table says beside the numbers: a latency, bytes of memory. */
   readonly note?: string;
 }

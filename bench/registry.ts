@@ -2,6 +2,7 @@ import { chain } from "./compute/chain.bench.ts";
 import { codeIdentity, nodeId } from "./compute/ids.bench.ts";
 import { window } from "./compute/window.bench.ts";
 import { type MicroSuite, type Suite, suiteOf } from "./harness.ts";
+import { klineWindowSuites } from "./kline-window/bench.ts";
 import { backtest } from "./stores/backtest.bench.ts";
 import { checkpoint } from "./stores/checkpoint.bench.ts";
 import { growthSuites } from "./stores/growth.bench.ts";
@@ -36,4 +37,5 @@ export const suites: readonly Suite[] = [
   questdb,
   redisCommit,
   redisRestore,
+  ...klineWindowSuites,
 ];

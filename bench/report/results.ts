@@ -8,6 +8,7 @@ const measured = z.strictObject({
   name: z.string(),
   role: z.enum(["ours", "baseline", "limit"]),
   nsPerRecord: z.number(),
+  isLatency: z.boolean().exactOptional(),
   note: z.string().exactOptional(),
 });
 

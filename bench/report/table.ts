@@ -21,7 +21,7 @@ export function tableOf(found: Results, before: Results | undefined): string {
       const last = before?.[suite]?.rows.find(({ name }) => name === row.name);
       table.push([
         row.role === "ours" ? pico.bold(row.name) : pico.dim(`  ${row.role}: ${row.name}`),
-        rateText(row.nsPerRecord),
+        rateText(row),
         row.nsPerRecord.toPrecision(3),
         ...(row.role === "ours" ? besides(row, rows) : [none, none]),
         ...(before === undefined ? [] : [last === undefined ? none : timesText(last, row)]),
@@ -47,7 +47,8 @@ function timesText(other: Measured, row: Measured): string {
   return times >= 100 ? String(Math.round(times)) : times.toPrecision(2);
 }
 
-function rateText(nsPerRecord: number): string {
+function rateText({ nsPerRecord, isLatency }: Measured): string {
+  if (isLatency === true) return none;
   const perSecond = 1e9 / nsPerRecord;
   if (perSecond >= 1e6) return `${(perSecond / 1e6).toPrecision(3)} M`;
   return perSecond >= 1e3 ? `${(perSecond / 1e3).toPrecision(3)} k` : perSecond.toPrecision(3);
