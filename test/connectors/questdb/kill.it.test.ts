@@ -2,10 +2,11 @@ import { expect, test } from "bun:test";
 import { openHistory } from "../../../connectors/questdb/index.ts";
 import { type QuestdbServer, startQuestdb } from "../../../runtime/cli/servers/index.ts";
 import { type HistoryStore, type Series } from "../../../runtime/index.ts";
+import { killRounds } from "../../harness/kill-rounds.ts";
 import { describeWithServers } from "../../harness/servers.ts";
 import { bars, barsIn, barsOf, newSeries, numbers, signal } from "./klines.ts";
 
-const rounds = Number(process.env["QMTL_KILL_ROUNDS"] ?? 3);
+const rounds = Number(process.env["QMTL_KILL_ROUNDS"] ?? killRounds);
 const seed = Number(process.env["QMTL_SEED"] ?? Date.now() % 1_000_000);
 const pageRows = 200;
 const writers = 3;

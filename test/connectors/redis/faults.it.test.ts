@@ -4,6 +4,7 @@ import { openState } from "../../../connectors/redis/index.ts";
 import { type Server, startRedis } from "../../../runtime/cli/servers/index.ts";
 import { type Commit, hasCode, type StateStore } from "../../../runtime/index.ts";
 import { failureOf } from "../../contract/failure-of.ts";
+import { killRounds } from "../../harness/kill-rounds.ts";
 import { describeWithServers, uniqueName } from "../../harness/servers.ts";
 import { TcpProxy } from "../../harness/tcp-proxy.ts";
 
@@ -269,7 +270,7 @@ describeWithServers(["redis"], "redis:// when the server fails", () => {
     const task = newTask();
     const { epoch } = await store.acquire(task, signal);
     let acknowledged = 0;
-    for (let round = 1; round <= 3; round += 1) {
+    for (let round = 1; round <= killRounds; round += 1) {
       const killAt = acknowledged + 1 + ((seed * round * 7_919) % 97);
       const run = { redis, task, epoch, acknowledged, killAt };
       const failed = await commitUntilKilled(store, run);

@@ -1,230 +1,200 @@
 /**
- * Goal: a replay that was killed after any batch goes on from its checkpoint with the outputs and
- * counts of one that was not. Method: a store hands out small batches, a checkpoint is made at each
- * of them, and the replay is broken off after every possible one.
+ * Goal: a replay that is stopped anywhere and begun again with its state gives what one that was
+ * left alone gives, bit for bit, no output twice. Method: bars in a memory store; back pressure
+ * throws after a number of batches, as a killed thread would stop there.
  */
-import { describe, expect, test } from "bun:test";
-import { openState } from "../../../../connectors/memory/index.ts";
+import { expect, test } from "bun:test";
+import { openHistory, openState } from "../../../../connectors/memory/index.ts";
+import { Join, StreamInput, sma, zscore } from "../../../../nodes/index.ts";
 import { componentsOf } from "../../../../runtime/graph/components.ts";
-import { prepare, type StrategyClass } from "../../../../runtime/graph/strategy.ts";
+import { buildGraph } from "../../../../runtime/graph/graph.ts";
 import {
+  type ColumnBatch,
   type HistoryStore,
   newColumnBatch,
   type StateStore,
-  type TimeRange,
+  sliceColumns,
 } from "../../../../runtime/index.ts";
 import { type NodeRows, type TaskCounts } from "../../../../runtime/worker/protocol.ts";
+import { seriesOf } from "../../../../runtime/worker/replay/replay.ts";
 import { runReplay } from "../../../../runtime/worker/replay/replay-run.ts";
-import { BinanceHistory } from "../../../../strategies/binance_history.ts";
-import { Momentum } from "../../../../strategies/momentum.ts";
+import { failureOf } from "../../../contract/failure-of.ts";
+import { bitsOf } from "../../../harness/stored-rows.ts";
+import { price } from "../../../harness/task-run.ts";
 
+const signal = AbortSignal.timeout(30_000);
 const minute = 60_000;
-const start = Date.UTC(2025, 0, 1);
-const bars = 400;
-const range: TimeRange = { start, end: start + bars * minute };
-const signal = AbortSignal.timeout(60_000);
-const name = "Replay-backtest/0/0";
+const bars = 10_000;
+const batchRows = 1_000;
+const symbols = ["AAA", "BBB"];
 
-/** Bars of any key, in batches of `batchRows`; notes what was asked for. */
-class Bars implements Pick<HistoryStore, "fetch"> {
-  readonly asked: TimeRange[] = [];
+const streams = symbols.map(
+  (symbol) => new StreamInput({ name: symbol, symbol, interval: "1m", period: 60, schema: price }),
+) as [StreamInput<typeof price>, StreamInput<typeof price>];
+const [a, b] = streams;
+const spread = new Join({
+  name: "spread",
+  inputs: { a, b },
+  lookback: 3,
+  schema: { d: "f64" },
+  compute: ({ a, b }) => ({ d: a.column("close").mean() - b.value("close") }),
+});
 
-  async *fetch(series: { readonly key: string }, { start: from, end }: TimeRange) {
-    this.asked.push({ start: from, end });
-    const seed = series.key.codePointAt(0) ?? 0;
-    // Keys come in batches of different lengths, so that a join meets their ends one by one.
-    const batchRows = 30 + (seed % 7);
-    for (let at = Math.ceil(from / minute) * minute; at < end; at += batchRows * minute) {
-      const count = Math.min(batchRows, Math.ceil((end - at) / minute));
-      const batch = newColumnBatch(count, 10);
-      for (let i = 0; i < count; i += 1) {
-        const ts = at + i * minute;
-        batch.ts[i] = ts;
-        for (const [c, column] of batch.columns.entries()) {
-          column[i] =
-            c === 5 ? ts + minute - 1 : 100 + Math.round(Math.sin(ts / 7e5 + seed + c) * 50);
-        }
-      }
-      yield await Promise.resolve(batch);
+const apart = buildGraph(
+  [sma(a, "close", { length: 20 }), zscore(b, "close", { length: 60 })].map(
+    ({ declaration }) => declaration,
+  ),
+);
+const joined = buildGraph([spread, zscore(spread, "d", { length: 30 })].map((n) => n.declaration));
+
+/** A store of the graph's bars that hands them out in small batches: many places to stop at. */
+async function stored(graph: typeof apart): Promise<HistoryStore> {
+  const store = await openHistory("memory:", { mode: "write", isSimulated: false }, signal);
+  for (const [node, { kind, keys }] of graph.nodes.entries()) {
+    if (kind !== "stream") continue;
+    for (const [i, { key }] of keys.entries()) {
+      const page = { rows: barsOf(node + i), have: [{ start: 0, end: bars * minute }], empty: [] };
+      await store.persist(seriesOf(graph, node, key), page, signal);
     }
   }
+  return {
+    async *fetch(...args: Parameters<HistoryStore["fetch"]>) {
+      for await (const batch of store.fetch(...args)) {
+        for (let from = 0; from < batch.count; from += batchRows) {
+          yield sliceColumns(batch, from, Math.min(batch.count, from + batchRows));
+        }
+      }
+    },
+  } as unknown as HistoryStore;
 }
 
-/** What a replay has put out: the values by node, key and ts, as a store keeps them. */
+/** One in 50 bars is missing, another one per symbol. */
+function barsOf(symbol: number): ColumnBatch {
+  const rows = newColumnBatch(bars, 1);
+  let count = 0;
+  for (let i = 0; i < bars; i += 1) {
+    if ((i + symbol * 7) % 50 === 3) continue;
+    rows.ts[count] = i * minute;
+    rows.columns[0]![count] = 100 + 10 * Math.sin(i / 37 + symbol) + (i % 11) / 7;
+    count += 1;
+  }
+  return { ...rows, count };
+}
+
+/** Outputs by node and key, as they arrived. */
 class Outputs {
-  readonly rows = new Map<string, string>();
-  readonly notes: string[] = [];
-  counts: TaskCounts | undefined;
+  readonly rows = new Map<string, number[][]>();
 
   take(outputs: readonly NodeRows[]): void {
     for (const { node, key, rows } of outputs) {
+      const all = this.rows.get(`${node} ${key}`) ?? [];
       for (let i = 0; i < rows.count; i += 1) {
-        const values = rows.columns.map((column) => column[i]);
-        this.rows.set(`${node} ${key} ${rows.ts[i]}`, values.join(" "));
+        all.push([rows.ts[i]!, ...rows.columns.map((column) => column[i]!)]);
       }
+      this.rows.set(`${node} ${key}`, all);
     }
   }
-
-  get seen(): unknown {
-    const { tallies = [], streams = [] } = this.counts ?? {};
-    // The order of a tally is that of the first flush: checkpoints change it, and it says nothing.
-    const byName = tallies.map((tally) => [`${tally.node} ${tally.key}`, tally] as const);
-    return { rows: Object.fromEntries(this.rows), tallies: Object.fromEntries(byName), streams };
-  }
 }
 
-interface Replay {
-  readonly strategy: StrategyClass;
-  readonly store: Bars;
+interface Part {
+  readonly graph: typeof apart;
+  readonly store: HistoryStore;
   readonly outputs: Outputs;
   readonly state?: StateStore;
+  /** Batches until the replay stops, as if it were killed. */
+  readonly stopsAfter?: number;
   readonly plan?: string;
-  /** Batches after which it is broken off; the outputs since the last checkpoint may be lost. */
-  readonly batchesMax?: number;
-  readonly onBatch?: () => Promise<unknown>;
 }
 
-class Killed extends Error {}
-
-/** Runs it; returns the batches it took. @throws Killed. */
-async function replay(run: Replay): Promise<number> {
-  const { strategy, store, outputs, state, plan = "plan", batchesMax = Infinity } = run;
-  const { graph } = prepare(strategy, { symbols: ["BTCUSDT", "ETHUSDT", "SOL"], interval: "1m" });
-  const components = componentsOf(graph);
-  let batches = 0;
-  let waiting: (readonly NodeRows[])[] = [];
-  const settle = (): void => {
-    for (const some of waiting) outputs.take(some);
-    waiting = [];
-  };
-  const counts = await runReplay(
+async function run(part: Part): Promise<TaskCounts> {
+  const components = componentsOf(part.graph);
+  let left = part.stopsAfter ?? Number.POSITIVE_INFINITY;
+  const roots = components.flatMap((component) => component.roots);
+  return await runReplay(
     {
-      graph,
-      store: store as unknown as HistoryStore,
+      graph: part.graph,
+      store: part.store,
       components,
-      ranges: components.flatMap(({ roots }) => roots.map(() => range)),
+      ranges: roots.map(() => ({ start: 0, end: bars * minute })),
       isPoisoning: true,
-      checkpoints: state === undefined ? undefined : { store: state, name, plan, everyMs: 0 },
-      onOutputs: (some) => waiting.push(some),
+      checkpoints:
+        part.state === undefined
+          ? undefined
+          : { store: part.state, name: "test/0/0", plan: part.plan ?? "p", everyMs: 0 },
       onRows: () => undefined,
-      onNote: (text) => outputs.notes.push(text),
+      onNote: () => undefined,
+      onOutputs: (outputs) => part.outputs.take(outputs),
       drain: async () => {
-        await run.onBatch?.();
-        batches += 1;
-        if (batches > batchesMax) throw new Killed();
+        left -= 1;
+        if (left <= 0) throw new Error("killed");
+        await Promise.resolve();
       },
-      settle: async () => await Promise.resolve(settle()),
+      settle: async () => await Promise.resolve(),
     },
     signal,
   );
-  outputs.counts = counts;
-  return batches;
 }
 
-for (const strategy of [BinanceHistory, Momentum]) {
-  describe(strategy.name, () => {
-    test("broken off after any batch, it goes on with equal outputs and counts", async () => {
-      const alone = new Outputs();
-      const batches = await replay({ strategy, store: new Bars(), outputs: alone });
-      expect(batches).toBeGreaterThan(15);
-      for (let batchesMax = 1; batchesMax < batches; batchesMax += 1) {
-        const state = await openState("memory:", signal);
-        const run = { strategy, state, outputs: new Outputs() };
-        expect(replay({ ...run, store: new Bars(), batchesMax })).rejects.toThrow(Killed);
-        const store = new Bars();
-        const rest = await replay({ ...run, store });
-        expect(run.outputs.seen).toEqual(alone.seen);
-        expect(run.outputs.notes).toEqual([
-          expect.stringMatching(
-            /^Going on from the checkpoint of Replay-backtest\/0\/0: [1-9]\d* bars/,
-          ),
-        ]);
-        // It read less: what the checkpoint has is not asked for.
-        expect(rest).toBeLessThan(batches);
-        expect(store.asked.some((asked) => asked.start > range.start)).toBe(true);
-        const { meta } = await state.acquire(name, signal);
-        expect(meta).toBeUndefined();
-        await state.close();
-      }
-    }, 30_000);
-
-    test("killed again and again, it gets to the end", async () => {
-      const alone = new Outputs();
-      await replay({ strategy, store: new Bars(), outputs: alone });
+for (const [name, graph] of [
+  ["nodes over one stream each", apart],
+  ["a join and a node on it", joined],
+] as const) {
+  test(`${name}: stopped after any batch and begun again, the outputs are the same`, async () => {
+    const store = await stored(graph);
+    const whole = new Outputs();
+    const counts = await run({ graph, store, outputs: whole });
+    for (const stopsAfter of [1, 2, 3, 5, 8]) {
       const state = await openState("memory:", signal);
-      const run = { strategy, state, outputs: new Outputs(), store: new Bars() };
-      let kills = 0;
-      for (;;) {
-        try {
-          await replay({ ...run, batchesMax: 2 });
-          break;
-        } catch (error) {
-          if (!(error instanceof Killed)) throw error;
-          kills += 1;
+      const outputs = new Outputs();
+      let last: TaskCounts | undefined;
+      for (let tries = 0; last === undefined && tries < 30; tries += 1) {
+        // Upserts: what was put out after the last checkpoint comes again, and is the same.
+        const own = new Outputs();
+        const part = { graph, store, outputs: own, state, stopsAfter: stopsAfter + tries };
+        last = await run(part).catch((error: unknown) => {
+          expect(error).toEqual(new Error("killed"));
+          return undefined;
+        });
+        for (const [id, rows] of own.rows) {
+          const known = outputs.rows.get(id) ?? [];
+          const from = known.findIndex(([ts]) => ts! >= rows[0]![0]!);
+          const kept = from < 0 ? known : known.slice(0, from);
+          // No hole and no step back: what is said again was said before.
+          expect(bitsOf(known.slice(kept.length))).toBe(
+            bitsOf(rows.slice(0, known.length - kept.length)),
+          );
+          outputs.rows.set(id, [...kept, ...rows]);
         }
       }
-      expect(kills).toBeGreaterThan(5);
-      expect(run.outputs.seen).toEqual(alone.seen);
-      await state.close();
-    });
+      expect([...outputs.rows.keys()].toSorted()).toEqual([...whole.rows.keys()].toSorted());
+      for (const [id, rows] of whole.rows) expect(bitsOf(outputs.rows.get(id)!)).toBe(bitsOf(rows));
+      const counted = ({ tallies, streams, nodes }: TaskCounts) => ({
+        tallies,
+        streams,
+        refused: nodes.map(({ refused }) => refused),
+      });
+      expect(counted(last!)).toEqual(counted(counts));
+    }
   });
 }
 
-describe("state that a replay does not go on with", () => {
-  const strategy = Momentum;
+test("the state of another plan is dropped: the replay starts anew", async () => {
+  const store = await stored(apart);
+  const state = await openState("memory:", signal);
+  const first = new Outputs();
+  const stopped = run({ graph: apart, store, outputs: first, state, stopsAfter: 4, plan: "one" });
+  expect(await failureOf(stopped)).toEqual(new Error("killed"));
+  const [whole, anew] = [new Outputs(), new Outputs()];
+  await run({ graph: apart, store, outputs: whole });
+  await run({ graph: apart, store, outputs: anew, state, plan: "another" });
+  for (const [id, rows] of whole.rows) expect(bitsOf(anew.rows.get(id)!)).toBe(bitsOf(rows));
+});
 
-  async function brokenOff(): Promise<{ state: StateStore; alone: Outputs }> {
-    const alone = new Outputs();
-    await replay({ strategy, store: new Bars(), outputs: alone });
-    const state = await openState("memory:", signal);
-    const run = { strategy, state, store: new Bars(), outputs: new Outputs() };
-    expect(replay({ ...run, batchesMax: 6 })).rejects.toThrow(Killed);
-    return { state, alone };
-  }
-
-  test("another plan's is dropped, and the replay is whole", async () => {
-    const { state, alone } = await brokenOff();
-    const outputs = new Outputs();
-    await replay({ strategy, state, store: new Bars(), outputs, plan: "other" });
-    expect(outputs.seen).toEqual(alone.seen);
-    expect(outputs.notes).toEqual([]);
-    await state.close();
-  });
-
-  test("unsound state is dropped with all that was read of it, and the replay is whole", async () => {
-    const { state, alone } = await brokenOff();
-    const { epoch, commit, meta } = await state.acquire(name, signal);
-    const bad = {
-      epoch,
-      commit: commit + 1,
-      meta: meta!,
-      delta: Uint8Array.of(1, 2),
-      swapsBase: false,
-    };
-    // The deltas before it are sound: the windows are full when the fault is seen.
-    expect(await state.commit(name, bad, signal)).toBe("OK");
-    const outputs = new Outputs();
-    await replay({ strategy, state, store: new Bars(), outputs });
-    expect(outputs.seen).toEqual(alone.seen);
-    expect(outputs.notes).toEqual([]);
-    await state.close();
-  });
-
-  test("a replay whose checkpoints another run takes over goes on without, and leaves them alone", async () => {
-    const alone = new Outputs();
-    await replay({ strategy, store: new Bars(), outputs: alone });
-    const state = await openState("memory:", signal);
-    const outputs = new Outputs();
-    let epoch = 0;
-    const onBatch = async () => {
-      if (epoch === 0) ({ epoch } = await state.acquire(name, signal));
-    };
-    await replay({ strategy, state, store: new Bars(), outputs, onBatch });
-    expect(outputs.seen).toEqual(alone.seen);
-    expect(outputs.notes).toEqual([
-      expect.stringMatching(/^Going on without checkpoints: .*another owner took over/),
-    ]);
-    expect((await state.acquire(name, signal)).epoch).toBe(epoch + 1);
-    await state.close();
-  });
+test("a replay that is complete leaves no state behind", async () => {
+  const store = await stored(apart);
+  const state = await openState("memory:", signal);
+  await run({ graph: apart, store, outputs: new Outputs(), state });
+  const again = new Outputs();
+  await run({ graph: apart, store, outputs: again, state });
+  expect([...again.rows.values()].every((rows) => rows.length > 9_000)).toBe(true);
 });
