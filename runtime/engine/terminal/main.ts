@@ -48,8 +48,9 @@ const help = (
   --interval 1m          1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M, or seconds
   --start, --end TIME    ISO (UTC), epoch s or ms; [start, end) by open time; default the last days
   --exchange WHICH       auto (default) | binance | simulated[:SEED] | recorded:DIR
-  --history URL          sqlite:PATH (default sqlite:.qmtl/history.db)
-  --state URL            checkpoints (default memory:)
+  --history URL          sqlite:PATH (default sqlite:.qmtl/history.db) | questdb://HOST:PORT
+  --state URL            checkpoints, from which a killed run goes on: memory: (default, none) |
+                         sqlite:PATH | redis://HOST:PORT
   --threads N            worker threads (default one per core)
   --refetch              forget the range's stored bars and fetch them again
   --profile              time the nodes, and show where the run's time went
