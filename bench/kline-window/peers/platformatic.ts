@@ -19,13 +19,20 @@ let messages: MessageToProduce[] = [];
 let sending: Promise<unknown> = Promise.resolve();
 let isFlushDue = false;
 
+/** Messages of a request: the client does not split a batch that is too large for the topic. */
+const sendMax = 10_000;
+
 /** Sends what came in one turn of the event loop, after what was sent before. */
 function flush(): void {
   isFlushDue = false;
   if (messages.length === 0) return;
   const batch = messages;
   messages = [];
-  sending = sending.then(async () => await producer.send({ messages: batch, acks: -1 }));
+  sending = sending.then(async () => {
+    for (let at = 0; at < batch.length; at += sendMax) {
+      await producer.send({ messages: batch.slice(at, at + sendMax), acks: -1 });
+    }
+  });
 }
 
 plain.start();
