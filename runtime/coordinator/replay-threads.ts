@@ -115,8 +115,10 @@ async function runJob(
     if ("error" in end) throw fromErrorData(end.error);
     return end.counts;
   } catch (error) {
-    if (failed !== undefined || error instanceof QmtlError) throw failed ?? error;
-    if (signal.aborted) throw reasonOf(signal);
+    if (failed !== undefined) throw failed;
+    const isOwn = error instanceof QmtlError && error.code !== "ABORTED";
+    if (signal.aborted && !isOwn) throw reasonOf(signal);
+    if (error instanceof QmtlError) throw error;
     throw new QmtlError(
       "WORKER_FAILED",
       `Cannot finish the replay: a worker thread ended before its time: ${errorText(error)}`,
