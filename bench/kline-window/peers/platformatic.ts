@@ -28,11 +28,14 @@ function flush(): void {
   if (messages.length === 0) return;
   const batch = messages;
   messages = [];
-  sending = sending.then(async () => {
-    for (let at = 0; at < batch.length; at += sendMax) {
-      await producer.send({ messages: batch.slice(at, at + sendMax), acks: -1 });
-    }
-  });
+  sending = sendAfter(sending, batch);
+}
+
+async function sendAfter(before: Promise<void>, batch: typeof messages): Promise<void> {
+  await before;
+  for (let at = 0; at < batch.length; at += sendMax) {
+    await producer.send({ messages: batch.slice(at, at + sendMax), acks: -1 });
+  }
 }
 
 plain.start();
