@@ -31,7 +31,7 @@ function flush(): void {
   sending = sendAfter(sending, batch);
 }
 
-async function sendAfter(before: Promise<void>, batch: typeof messages): Promise<void> {
+async function sendAfter(before: Promise<unknown>, batch: typeof messages): Promise<void> {
   await before;
   for (let at = 0; at < batch.length; at += sendMax) {
     await producer.send({ messages: batch.slice(at, at + sendMax), acks: -1 });
