@@ -56,25 +56,11 @@ export const klineWindow: Suite = {
   },
 };
 
-/** What a second thread is worth, for a light strategy and one that computes more than 5 µs. */
-export const klineWindowThreads: Suite = {
-  name: "kline-window threads",
-  needsServers: true,
-  async measure(_options, signal) {
-    const records = Math.min(recordsWanted(), 500_000);
-    const heavy = (threads: number): Program =>
-      ours(`heavy, ${threads} thread${threads > 1 ? "s" : ""}`, { threads, isHeavy: true });
-    return await measureRates(
-      [
-        { ...heavy(1), role: "baseline", records },
-        { ...heavy(2), role: "ours", records },
-        { ...ours("light, 1 thread", { threads: 1 }), role: "ours" },
-        { ...ours("light, 2 threads", { threads: 2 }), role: "ours" },
-      ],
-      signal,
-    );
-  },
-};
+/** What a second thread is worth to a light strategy: nothing, where the broker needs the core. */
+export const klineWindowThreads: Suite = threadSuite("kline-window threads", false);
+
+/** The same for more than 5 µs of compute a record. */
+export const klineWindowHeavy: Suite = threadSuite("kline-window heavy", true);
 
 /** One thread over more and more partitions. */
 export const klineWindowPartitions: Suite = {
@@ -115,9 +101,29 @@ export const klineWindowLatency: Suite = {
 export const klineWindowSuites: readonly Suite[] = [
   klineWindow,
   klineWindowThreads,
+  klineWindowHeavy,
   klineWindowPartitions,
   klineWindowLatency,
 ];
+
+/** One thread beside two. A heavy run takes a quarter of the records. */
+function threadSuite(name: string, isHeavy: boolean): Suite {
+  return {
+    name,
+    needsServers: true,
+    async measure(_options, signal) {
+      const records = isHeavy ? Math.ceil(recordsWanted() / 4) : recordsWanted();
+      const kind = isHeavy ? "heavy" : "light";
+      return await measureRates(
+        [
+          { ...ours(`${kind}, 1 thread`, { isHeavy }), role: "baseline", records },
+          { ...ours(`${kind}, 2 threads`, { isHeavy, threads: 2 }), role: "ours", records },
+        ],
+        signal,
+      );
+    },
+  };
+}
 
 function peers(): readonly Entry[] {
   return [...foreignPeers(), ...bunPeers].map((program) => ({
