@@ -97,6 +97,7 @@ export {
   hasCode,
   QmtlError,
   retryOf,
+  toError,
   toErrorData,
 } from "./core/errors.ts";
 export { Interval, type IntervalName, intervalNames, periodBars } from "./core/interval.ts";

@@ -1,5 +1,5 @@
 import { Command, Pipeline, Redis, type RedisOptions } from "ioredis";
-import { errorText, QmtlError, reasonOf, systemClock } from "../../runtime/index.ts";
+import { QmtlError, reasonOf, systemClock, toError } from "../../runtime/index.ts";
 import { type RedisConfig, readCertificates, serverNameOf } from "./config.ts";
 import { type Script } from "./scripts.ts";
 import {
@@ -147,7 +147,7 @@ export class RedisConnection {
       // Without a pipeline its bytes are copied once less.
       void this.#client.sendCommand(first);
       const reply: Promise<unknown> = first.promise;
-      return [await orAborted(reply.catch(asError), signal)];
+      return [await orAborted(reply.catch(toError), signal)];
     }
     const pipeline = new Pipeline(this.#client);
     for (const command of [first, ...others]) pipeline.sendCommand(command);
@@ -252,10 +252,6 @@ function commandOf([name = "", ...args]: readonly Argument[]): Command {
   // for them: 9 ms instead of 1.4 for a commit of 480 KB.
   command.isTraced = true;
   return command;
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(errorText(error));
 }
 
 /** Bytes as a `Buffer` on the same memory, which ioredis tells from text. */

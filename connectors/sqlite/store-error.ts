@@ -1,7 +1,7 @@
 import { SQLiteError } from "bun:sqlite";
 import { accessSync, constants, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { type ErrorCode, errorText, QmtlError } from "../../runtime/index.ts";
+import { type ErrorCode, errorText, QmtlError, toError } from "../../runtime/index.ts";
 
 /** What SQLite's primary result codes mean to the caller, and what was wanted instead. */
 const meaningOf: ReadonlyMap<number, readonly [ErrorCode, string]> = new Map([
@@ -23,7 +23,7 @@ const sharedMemoryFull = 4_874;
 export function storeError(action: string, path: string, error: unknown): Error {
   if (error instanceof QmtlError) return error;
   const found = faultOf(path, error);
-  if (found === undefined) return error instanceof Error ? error : new Error(errorText(error));
+  if (found === undefined) return toError(error);
   const [code, wanted] = found;
   const message = `Cannot ${action}: ${errorText(error)}, wanted ${wanted}`;
   return new QmtlError(code, message, { path }, error);

@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { type Clock } from "../core/clock.ts";
-import { errorText, fromErrorData, hasCode, QmtlError } from "../core/errors.ts";
+import { errorText, fromErrorData, hasCode, QmtlError, toError } from "../core/errors.ts";
 import { BoardRow } from "../worker/live/board.ts";
 import { type LiveResult } from "../worker/live/live-loop.ts";
 import { type LiveOrder, type NodePlace } from "../worker/live/live-order.ts";
@@ -199,7 +199,7 @@ async function runThread(
       deadline = setTimeout(() => void worker.terminate(), exitMsMax);
     });
     worker.on("error", (error) => {
-      failed ??= error instanceof Error ? error : new Error(errorText(error));
+      failed ??= toError(error);
     });
     worker.on("exit", () => resolve());
     send({ kind: "live", order });

@@ -1,7 +1,7 @@
 import { MessageChannel } from "node:worker_threads";
 import { Piscina } from "piscina";
 import { reasonOf } from "../core/clock.ts";
-import { errorText, fromErrorData, QmtlError } from "../core/errors.ts";
+import { errorText, fromErrorData, QmtlError, toError } from "../core/errors.ts";
 import { type Component, type Root } from "../graph/components.ts";
 import { type NodeRows, type ReplayOrder, type TaskCounts } from "../worker/protocol.ts";
 import {
@@ -96,7 +96,7 @@ async function runJob(
       .then(async () => await threads.onOutputs(news.outputs))
       .then(() => tell({ kind: "taken" }))
       .catch((error: unknown) => {
-        failed ??= error instanceof Error ? error : new Error(errorText(error));
+        failed ??= toError(error);
         stop();
       });
   });

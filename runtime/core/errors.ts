@@ -129,6 +129,11 @@ export function errorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Any thrown value as an error: itself if it is one, else one with its text. */
+export function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
 /** True if `error` is a `QmtlError` with one of `codes`. */
 export function hasCode(error: unknown, ...codes: readonly ErrorCode[]): error is QmtlError {
   return error instanceof QmtlError && codes.includes(error.code);

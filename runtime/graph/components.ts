@@ -14,6 +14,11 @@ export interface Component {
   readonly hasJoins: boolean;
 }
 
+/** The name of a root, unique within a graph. */
+export function rootName(root: Root): string {
+  return nameOf(root.node, root.key);
+}
+
 /** The name of a definition's stream for one key, unique within a graph. */
 function nameOf(node: number, key: string): string {
   return `${node} ${key}`;
@@ -34,7 +39,7 @@ function rootsOf(graph: Graph): ReadonlyMap<string, readonly Root[]> {
       const roots = new Map<string, Root>();
       for (const [i, input] of node.inputs.entries()) {
         for (const root of all.get(nameOf(input.from, inputKeys[i] ?? key)) ?? []) {
-          roots.set(nameOf(root.node, root.key), root);
+          roots.set(rootName(root), root);
         }
       }
       all.set(nameOf(node.index, key), [...roots.values()]);
@@ -63,11 +68,11 @@ export function componentsOf(graph: Graph): readonly Component[] {
     const first = own[0];
     if (first === undefined) continue;
     for (const root of own) {
-      const name = nameOf(root.node, root.key);
+      const name = rootName(root);
       roots.set(name, root);
-      leader.set(find(name), find(nameOf(first.node, first.key)));
+      leader.set(find(name), find(rootName(first)));
     }
-    if (own.length > 1) joined.add(nameOf(first.node, first.key));
+    if (own.length > 1) joined.add(rootName(first));
   }
   const groups = Map.groupBy(roots, ([name]) => find(name));
   const joinedLeaders = new Set([...joined].map(find));

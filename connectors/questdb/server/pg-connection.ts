@@ -1,5 +1,11 @@
 import { connect, type Socket } from "node:net";
-import { type ColumnBatch, errorText, QmtlError, reasonOf } from "../../../runtime/index.ts";
+import {
+  type ColumnBatch,
+  errorText,
+  QmtlError,
+  reasonOf,
+  toError,
+} from "../../../runtime/index.ts";
 import { isPassing } from "./http-client.ts";
 import { DataRows, type PgKind } from "./pg-rows.ts";
 
@@ -135,7 +141,7 @@ export class PgConnection {
       this.#bytes.copyWithin(0, done, this.#length);
       this.#length -= done;
     } catch (error) {
-      this.#fail(error instanceof Error ? error : new Error(errorText(error)));
+      this.#fail(toError(error));
     }
   }
 

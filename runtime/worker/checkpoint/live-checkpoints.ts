@@ -1,5 +1,5 @@
 import { type StateStore } from "../../contract/state-store.ts";
-import { errorText } from "../../core/errors.ts";
+import { toError } from "../../core/errors.ts";
 import { digest } from "../../graph/ids.ts";
 import { type Checkpoints, type LivePartition } from "../live/live-loop.ts";
 import { KeysPart } from "./parts.ts";
@@ -58,7 +58,7 @@ export class LiveCheckpoints implements Checkpoints {
       if (this.#underWay.has(partition)) continue;
       const commit = this.#commit(partition, signal)
         .catch((error: unknown) => {
-          this.#failure ??= error instanceof Error ? error : new Error(errorText(error));
+          this.#failure ??= toError(error);
         })
         .finally(() => this.#underWay.delete(partition));
       this.#underWay.set(partition, commit);

@@ -2,7 +2,7 @@ import { type HistoryStore, type TimeRange } from "../../contract/history-store.
 import { type StateStore } from "../../contract/state-store.ts";
 import { assert } from "../../core/assert.ts";
 import { errorText, hasCode } from "../../core/errors.ts";
-import { type Component, type Root } from "../../graph/components.ts";
+import { type Component, type Root, rootName } from "../../graph/components.ts";
 import { type Graph } from "../../graph/graph.ts";
 import { TaskCheckpoint } from "../checkpoint/task-checkpoint.ts";
 import { NodeProfile } from "../node-profile.ts";
@@ -91,10 +91,6 @@ function timedStore(store: HistoryStore, profile: NodeProfile): Pick<HistoryStor
   };
 }
 
-function nameOf(root: Root): string {
-  return `${root.node} ${root.key}`;
-}
-
 /** A replay's task with its position, and the checkpoints of both. */
 class ReplayShare {
   readonly #run: ReplayRun;
@@ -110,7 +106,7 @@ class ReplayShare {
     this.#run = run;
     this.#profile = profile;
     const roots = run.components.flatMap((component) => component.roots);
-    this.#ranges = new Map(roots.map((root, i) => [nameOf(root), run.ranges[i]!]));
+    this.#ranges = new Map(roots.map((root, i) => [rootName(root), run.ranges[i]!]));
     this.#task = this.#newTask();
     this.#checkpoint = this.#newCheckpoint();
   }
@@ -121,7 +117,7 @@ class ReplayShare {
 
   /** What of a root's range is still to be replayed. */
   rangeOf(root: Root): TimeRange {
-    const range = this.#ranges.get(nameOf(root));
+    const range = this.#ranges.get(rootName(root));
     assert(range !== undefined, "a replay has a range for each of its roots");
     return range;
   }
@@ -147,7 +143,7 @@ class ReplayShare {
     this.#tally.restore(extra.tallies);
     this.task.addCounts(extra.streams, extra.refused);
     for (const { root, rows } of extra.rows) {
-      this.#rows.set(nameOf(root), { root, rows });
+      this.#rows.set(rootName(root), { root, rows });
       this.#run.onRows(root, rows);
     }
     const done = extra.rows.reduce((sum, { rows }) => sum + rows, 0);
@@ -157,7 +153,7 @@ class ReplayShare {
 
   /** Notes that the task has taken `rows` more rows of `root`, and the first ts it has not. */
   onRows(root: Root, rows: number, nextTs: number): void {
-    const name = nameOf(root);
+    const name = rootName(root);
     this.#rows.set(name, { root, rows: (this.#rows.get(name)?.rows ?? 0) + rows });
     this.#ranges.set(name, { ...this.rangeOf(root), start: nextTs });
     this.#run.onRows(root, rows);
@@ -221,7 +217,7 @@ class ReplayShare {
     const profile = this.#profile;
     return new Task({
       graph: run.graph,
-      owns: (stream, key) => this.#ranges.has(nameOf({ node: stream.index, key })),
+      owns: (stream, key) => this.#ranges.has(rootName({ node: stream.index, key })),
       sink: (node, rows) => {
         const startedMs = profile?.now();
         const outputs = splitRows(node.index, rows, this.#task.keysOf(node.index));

@@ -14,7 +14,7 @@ import {
 } from "../../../contract/transport.ts";
 import { assert } from "../../../core/assert.ts";
 import { type Clock, systemClock } from "../../../core/clock.ts";
-import { errorText } from "../../../core/errors.ts";
+import { toError } from "../../../core/errors.ts";
 import { type GraphNode } from "../../../graph/graph.ts";
 import { type OutputRows } from "../../task/node-output.ts";
 import { FoundRecords } from "./found-records.ts";
@@ -231,7 +231,7 @@ export class OutputPartition {
       writer.reset();
       this.#free.push(writer);
     } catch (error) {
-      this.#failure ??= error instanceof Error ? error : new Error(errorText(error));
+      this.#failure ??= toError(error);
     } finally {
       this.#inFlight -= 1;
       this.#room?.resolve();
