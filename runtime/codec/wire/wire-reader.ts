@@ -1,3 +1,4 @@
+import { runGenerated } from "../../core/generated.ts";
 import { shortArrayMax, timeMsMax, type WireField, type WireLayout } from "./wire-layout.ts";
 
 /**
@@ -24,14 +25,11 @@ export type WireRead = (
  * at a constant distance. 3 to 4 times as fast as `genericWireRead`, to which it is equal.
  */
 export function compileWireRead(layout: WireLayout): WireRead {
-  serial += 1;
-  const name = `readWire${serial}`; // unique text: engines share what they learn by text
-  const text = `"use strict"; return function ${name}(view, bytes, at, length, target, base, stride) {
+  const text = `"use strict"; return function readWire(view, bytes, at, length, target, base, stride) {
 ${wireReadBody(layout)}  return true;
 };`;
-  // oxlint-disable-next-line typescript/no-implied-eval, typescript/no-unsafe-type-assertion -- text from constants and offsets only, no outside input
-  const make = new Function(text) as () => WireRead;
-  return make();
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the text returns
+  return runGenerated(text) as WireRead;
 }
 
 /** The reader of one layout as a plain loop: the oracle of the generated one. */
@@ -51,8 +49,6 @@ export function genericWireRead(layout: WireLayout): WireRead {
     return target[base]! <= timeMsMax;
   };
 }
-
-let serial = 0;
 
 /** Bytes of the array header. */
 export function headerOf({ fields }: WireLayout): readonly number[] {

@@ -1,5 +1,6 @@
 import { type FieldKind } from "../../contract/schema.ts";
 import { QmtlError } from "../../core/errors.ts";
+import { runGenerated } from "../../core/generated.ts";
 import { timeMsMax, type WireField, type WireLayout } from "./wire-layout.ts";
 import { headerOf } from "./wire-reader.ts";
 
@@ -21,7 +22,6 @@ export type WireWrite = (
 
 /** The writer of one layout, generated. */
 export function compileWireWrite(layout: WireLayout): WireWrite {
-  serial += 1;
   const { fields } = layout;
   const header = headerOf(layout);
   const lines = [
@@ -29,13 +29,12 @@ export function compileWireWrite(layout: WireLayout): WireWrite {
     `let p = at + ${header.length};`,
     ...fields.map((field, i) => writeStatement(field.kind, i)),
   ];
-  const text = `"use strict"; return function writeWire${serial}(view, at, ts, columns, index) {
+  const text = `"use strict"; return function writeWire(view, at, ts, columns, index) {
   ${lines.join("\n  ")}
   return p;
 };`;
-  // oxlint-disable-next-line typescript/no-implied-eval, typescript/no-unsafe-type-assertion -- text from constants and offsets only, no outside input
-  const make = new Function(text) as () => WireWrite;
-  return make();
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the text returns
+  return runGenerated(text) as WireWrite;
 }
 
 /** The writer of one layout as a plain loop: the oracle of the generated one. */
@@ -64,8 +63,6 @@ export function wireWriteError(layout: WireLayout, result: number, value: number
     { field: name, kind, value },
   );
 }
-
-let serial = 0;
 
 /** Smallest and largest integer of each kind. */
 const rangeOf: Readonly<Record<FieldKind, readonly [number, number]>> = {

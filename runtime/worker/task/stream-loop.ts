@@ -62,6 +62,7 @@ export class StreamLoop {
       ? undefined
       : compileChain(node, options.calls, options.heartbeat, options.profile);
     const { takeRow, takeColumns } = compileTake(node, {
+      ids: [node, ...options.calls.map(({ call }) => call.node)].map((one) => one.definitionId),
       output: options.output,
       lastSeq: this.lastSeq,
       counts: this.counts,

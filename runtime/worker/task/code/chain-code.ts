@@ -1,3 +1,4 @@
+import { runGenerated } from "../../../core/generated.ts";
 import { type GraphNode } from "../../../graph/graph.ts";
 import { NodeProfile, timedEvery } from "../../node-profile.ts";
 import { type ChainedCall } from "../chain.ts";
@@ -9,8 +10,6 @@ export type ChainStep = (slot: number, close: number) => void;
 
 /** Nodes above which one generated function costs more memory than it saves time. */
 const inlineMax = 64;
-
-let serial = 0;
 
 /** True if generated code covers the node: the stream's own interval all through, `skip`. */
 function isPlain(stream: GraphNode, { call }: ChainedCall): boolean {
@@ -52,9 +51,9 @@ export function compileChain(
     values["now"] = (): number => profile.clock();
   }
   const [outer, inner] = profile === undefined ? ["", ""] : timedHead;
-  serial += 1;
-  // The serial makes the text unique: engines share by text what they learn of a function.
-  const text = `"use strict"; ${outer} return function chain${serial}(k, close) {
+  // The IDs keep other nodes' functions out of what the engine learns of this text.
+  const ids = calls.map(({ call }) => call.node.definitionId).join(" ");
+  const text = `"use strict"; /* ${ids} */ ${outer} return function chain(k, close) {
 ${inner}
 heartbeat[1] = (heartbeat[1] + 1) | 0;
 const ts = close - ${stream.interval.lengthMs};
@@ -63,9 +62,8 @@ try {
 ${blocks.join("\n")}
 } catch (error) { throw failing.failed(error, k, close); }
 };`;
-  // oxlint-disable-next-line typescript/no-implied-eval, typescript/no-unsafe-type-assertion -- names of fields are checked to be identifiers, all else are numbers
-  const make = new Function(...Object.keys(values), text) as (...given: unknown[]) => ChainStep;
-  return make(...Object.values(values));
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- names of fields are checked to be identifiers, all else are numbers
+  return runGenerated(text, values) as ChainStep;
 }
 
 /** What a profiled chain keeps between records, and does at the beginning of each. */
