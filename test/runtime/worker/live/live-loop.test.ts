@@ -10,7 +10,7 @@ import {
   LiveLoop,
 } from "../../../../runtime/worker/live/live-loop.ts";
 import { type LiveOrder } from "../../../../runtime/worker/live/live-order.ts";
-import { batchesInFlightMax } from "../../../../runtime/worker/live/output/output-partition.ts";
+import { batchesInFlightMax } from "../../../../runtime/worker/live/output/batch-sender.ts";
 import { failureOf } from "../../../contract/failure-of.ts";
 import { barsOf, LiveLog } from "../../../integrity/live-log.ts";
 import { Fragile, Means } from "../../../integrity/live-strategies.ts";

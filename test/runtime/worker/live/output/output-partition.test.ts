@@ -5,10 +5,8 @@ import { StreamInput } from "../../../../../nodes/stream-input.ts";
 import { KeyTable } from "../../../../../runtime/codec/key-table.ts";
 import { buildGraph } from "../../../../../runtime/graph/graph.ts";
 import { QmtlError, type Transport } from "../../../../../runtime/index.ts";
-import {
-  batchesInFlightMax,
-  OutputPartition,
-} from "../../../../../runtime/worker/live/output/output-partition.ts";
+import { batchesInFlightMax } from "../../../../../runtime/worker/live/output/batch-sender.ts";
+import { OutputPartition } from "../../../../../runtime/worker/live/output/output-partition.ts";
 import { type OutputRows } from "../../../../../runtime/worker/task/node-output.ts";
 import { readPartition } from "../../../../connectors/kafka/records.ts";
 import { HeldSends } from "../held-sends.ts";
