@@ -11,14 +11,14 @@ const main = defineCommand({
     description: "A stream worker runtime for market-data strategies",
   },
   subCommands: {
-    run: async () => (await import("./run.ts")).runCommand,
-    history: async () => (await import("./history/index.ts")).historyCommand,
-    exchange: async () => (await import("./exchange.ts")).exchangeCommand,
-    up: async () => (await import("./up.ts")).upCommand,
-    down: async () => (await import("./down.ts")).downCommand,
-    status: async () => (await import("./status.ts")).statusCommand,
-    doctor: async () => (await import("./doctor.ts")).doctorCommand,
-    bench: async () => (await import("./bench.ts")).benchCommand,
+    run: async () => (await import("./commands/run.ts")).runCommand,
+    history: async () => (await import("./commands/history/index.ts")).historyCommand,
+    exchange: async () => (await import("./commands/exchange.ts")).exchangeCommand,
+    up: async () => (await import("./commands/up.ts")).upCommand,
+    down: async () => (await import("./commands/down.ts")).downCommand,
+    status: async () => (await import("./commands/status.ts")).statusCommand,
+    doctor: async () => (await import("./commands/doctor.ts")).doctorCommand,
+    bench: async () => (await import("./commands/bench.ts")).benchCommand,
   },
 });
 

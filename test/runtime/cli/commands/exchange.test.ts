@@ -1,6 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { qmtl, runBun, spawnBun } from "../../harness/child-run.ts";
-import { scratchDirectory } from "../../harness/scratch.ts";
+import { qmtl, runBun, spawnBun } from "../../../harness/child-run.ts";
+import { scratchDirectory } from "../../../harness/scratch.ts";
 
 setDefaultTimeout(30_000);
 const cwd = scratchDirectory();

@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
 import pc from "picocolors";
-import { errorText } from "../core/errors.ts";
-import { Stack, serverKindsOf } from "./servers/index.ts";
+import { errorText } from "../../core/errors.ts";
+import { Stack, serverKindsOf } from "../servers/index.ts";
 
 /** `qmtl up [kafka|questdb|redis|neo4j …]`: the real servers on this machine, without Docker. */
 export const upCommand = defineCommand({

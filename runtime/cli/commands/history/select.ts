@@ -1,10 +1,10 @@
-import { type HistoryStore, type Series, type TimeRange } from "../../contract/history-store.ts";
-import { kline } from "../../contract/kline.ts";
-import { isSameSchema } from "../../contract/schema.ts";
-import { QmtlError } from "../../core/errors.ts";
-import { type IntervalName } from "../../core/interval.ts";
-import { resolveSettings } from "../../engine/settings.ts";
-import { definitionIdOf, nodeIdOf } from "../../graph/ids.ts";
+import { type HistoryStore, type Series, type TimeRange } from "../../../contract/history-store.ts";
+import { kline } from "../../../contract/kline.ts";
+import { isSameSchema } from "../../../contract/schema.ts";
+import { QmtlError } from "../../../core/errors.ts";
+import { type IntervalName } from "../../../core/interval.ts";
+import { resolveSettings } from "../../../engine/settings.ts";
+import { definitionIdOf, nodeIdOf } from "../../../graph/ids.ts";
 
 /** Candidates that an error lists, at most. */
 const listedMax = 10;

@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
 import { startExchangeSimulator } from "qmtl/connectors/simulated";
-import { reasonOf } from "../core/clock.ts";
-import { runGuarded } from "./guard.ts";
+import { reasonOf } from "../../core/clock.ts";
+import { runGuarded } from "../guard.ts";
 
 /** `qmtl exchange`: an exchange on loopback, from recorded or generated bars, faults on order. */
 export const exchangeCommand = defineCommand({

@@ -1,10 +1,10 @@
-import { loadConnectors, openByRef } from "../../contract/connector.ts";
+import { loadConnectors, openByRef } from "../../../contract/connector.ts";
 import {
   type HistoryOpenOptions,
   type HistoryStore,
   type OpenHistoryStore,
-} from "../../contract/history-store.ts";
-import { historyDefault, resolveSettings } from "../../engine/settings.ts";
+} from "../../../contract/history-store.ts";
+import { historyDefault, resolveSettings } from "../../../engine/settings.ts";
 
 /** Flags of every command: which store. */
 export const storeArgs = {

@@ -1,14 +1,14 @@
 import { defineCommand } from "citty";
-import { loadConnectors } from "../../contract/connector.ts";
-import { type Exchange } from "../../contract/exchange.ts";
-import { type HistoryStore, type Series, type TimeRange } from "../../contract/history-store.ts";
-import { QmtlError } from "../../core/errors.ts";
-import { Interval } from "../../core/interval.ts";
-import { type FillResult, fillMissing } from "../../engine/backfill.ts";
-import { chooseExchange } from "../../engine/backtest/exchange-choice.ts";
-import { barsIn } from "../../engine/coverage.ts";
-import { type RunSettings, resolveSettings } from "../../engine/settings.ts";
-import { runGuarded } from "../guard.ts";
+import { loadConnectors } from "../../../contract/connector.ts";
+import { type Exchange } from "../../../contract/exchange.ts";
+import { type HistoryStore, type Series, type TimeRange } from "../../../contract/history-store.ts";
+import { QmtlError } from "../../../core/errors.ts";
+import { Interval } from "../../../core/interval.ts";
+import { type FillResult, fillMissing } from "../../../engine/backfill.ts";
+import { chooseExchange } from "../../../engine/backtest/exchange-choice.ts";
+import { barsIn } from "../../../engine/coverage.ts";
+import { type RunSettings, resolveSettings } from "../../../engine/settings.ts";
+import { runGuarded } from "../../guard.ts";
 import { hullOf, isExchangeBars, rangeArgs, rangeOf, selectSeries, seriesArgs } from "./select.ts";
 import { printArgs, withStore } from "./store.ts";
 

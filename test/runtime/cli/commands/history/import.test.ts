@@ -1,11 +1,11 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { qmtl, runBun } from "../../../harness/child-run.ts";
-import { numbersOf, recordedRows } from "../../../harness/recorded-csv.ts";
-import { recordedPath, recordedTest } from "../../../harness/recorded-data.ts";
-import { scratchDirectory } from "../../../harness/scratch.ts";
-import { bitsOf } from "../../../harness/stored-rows.ts";
+import { qmtl, runBun } from "../../../../harness/child-run.ts";
+import { numbersOf, recordedRows } from "../../../../harness/recorded-csv.ts";
+import { recordedPath, recordedTest } from "../../../../harness/recorded-data.ts";
+import { scratchDirectory } from "../../../../harness/scratch.ts";
+import { bitsOf } from "../../../../harness/stored-rows.ts";
 
 setDefaultTimeout(30_000);
 const cwd = scratchDirectory();

@@ -6,11 +6,11 @@
 import { beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { BinanceHistory } from "../../../../strategies/binance_history.ts";
-import { runBacktest } from "../../../harness/backtest-run.ts";
-import { qmtl, runBun } from "../../../harness/child-run.ts";
-import { scratchDirectory } from "../../../harness/scratch.ts";
-import { exchangeAt, servedExchange } from "../../../harness/served-exchange.ts";
+import { BinanceHistory } from "../../../../../strategies/binance_history.ts";
+import { runBacktest } from "../../../../harness/backtest-run.ts";
+import { qmtl, runBun } from "../../../../harness/child-run.ts";
+import { scratchDirectory } from "../../../../harness/scratch.ts";
+import { exchangeAt, servedExchange } from "../../../../harness/served-exchange.ts";
 
 setDefaultTimeout(30_000);
 const cwd = scratchDirectory();

@@ -1,5 +1,5 @@
 import { defineCommand } from "citty";
-import { Stack, serverKindsOf } from "./servers/index.ts";
+import { Stack, serverKindsOf } from "../servers/index.ts";
 
 /** `qmtl down [kafka|questdb|redis|neo4j …]`: ends what `qmtl up` started; data are kept. */
 export const downCommand = defineCommand({

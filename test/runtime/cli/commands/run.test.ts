@@ -1,8 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { binanceHistory, qmtl, runBun, spawnBun } from "../../harness/child-run.ts";
-import { parseReport } from "../../harness/json-report.ts";
-import { scratchDirectory } from "../../harness/scratch.ts";
+import { binanceHistory, qmtl, runBun, spawnBun } from "../../../harness/child-run.ts";
+import { parseReport } from "../../../harness/json-report.ts";
+import { scratchDirectory } from "../../../harness/scratch.ts";
 
 setDefaultTimeout(30_000);
 const cwd = scratchDirectory();

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { defineCommand } from "citty";
-import { passOn } from "./child.ts";
+import { passOn } from "../child.ts";
 
 /** `qmtl run FILE [flags]`: a strategy file as the program; `--help` after FILE lists its flags. */
 export const runCommand = defineCommand({

@@ -1,7 +1,7 @@
-import { type ColumnBatch, newColumnBatch, sliceColumns } from "../../contract/columns.ts";
-import { kline } from "../../contract/kline.ts";
-import { QmtlError } from "../../core/errors.ts";
-import { type Interval } from "../../core/interval.ts";
+import { type ColumnBatch, newColumnBatch, sliceColumns } from "../../../contract/columns.ts";
+import { kline } from "../../../contract/kline.ts";
+import { QmtlError } from "../../../core/errors.ts";
+import { type Interval } from "../../../core/interval.ts";
 
 /** Rows of a file, at most: 8 years of minutes take 370 MB. */
 const rowsMax = 4_194_304;

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { defineCommand } from "citty";
 import pc from "picocolors";
-import { type Check, plainTable, runChecks, Stack } from "./servers/index.ts";
+import { type Check, plainTable, runChecks, Stack } from "../servers/index.ts";
 
 const colorOf = { ok: pc.green, warn: pc.yellow, fail: pc.red } as const;
 
@@ -13,7 +13,10 @@ export const doctorCommand = defineCommand({
     json: { type: "boolean", description: "Print JSON" },
   },
   async run({ args }) {
-    const checks = await runChecks(new Stack(args.dir), join(import.meta.dirname, "..", ".."));
+    const checks = await runChecks(
+      new Stack(args.dir),
+      join(import.meta.dirname, "..", "..", ".."),
+    );
     if (checks.some(({ verdict }) => verdict === "fail")) process.exitCode = 1;
     if (args.json === true) {
       console.log(JSON.stringify(checks));

@@ -1,11 +1,11 @@
 import { defineCommand } from "citty";
-import { type ColumnBatch } from "../../contract/columns.ts";
-import { type HistoryStore, type Series, type TimeRange } from "../../contract/history-store.ts";
-import { kline } from "../../contract/kline.ts";
-import { type FieldKind, isSameSchema } from "../../contract/schema.ts";
-import { QmtlError } from "../../core/errors.ts";
-import { resolveSettings } from "../../engine/settings.ts";
-import { runGuarded } from "../guard.ts";
+import { type ColumnBatch } from "../../../contract/columns.ts";
+import { type HistoryStore, type Series, type TimeRange } from "../../../contract/history-store.ts";
+import { kline } from "../../../contract/kline.ts";
+import { type FieldKind, isSameSchema } from "../../../contract/schema.ts";
+import { QmtlError } from "../../../core/errors.ts";
+import { resolveSettings } from "../../../engine/settings.ts";
+import { runGuarded } from "../../guard.ts";
 import { isExchangeBars, pickSeries, rangeArgs, rangeOf, seriesArgs } from "./select.ts";
 import { storeArgs, withStore } from "./store.ts";
 

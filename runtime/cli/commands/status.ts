@@ -1,5 +1,5 @@
 import { defineCommand } from "citty";
-import { plainTable, Stack } from "./servers/index.ts";
+import { plainTable, Stack } from "../servers/index.ts";
 
 /** `qmtl status`: how the servers of `qmtl up` are doing; exit status 1 if one does not answer. */
 export const statusCommand = defineCommand({

@@ -1,10 +1,10 @@
 import { defineCommand } from "citty";
 import Table from "cli-table3";
-import { type HistoryStore, type Series, type TimeRange } from "../../contract/history-store.ts";
-import { Interval } from "../../core/interval.ts";
-import { barsIn, intersectRanges, missingIn } from "../../engine/coverage.ts";
-import { resolveSettings } from "../../engine/settings.ts";
-import { runGuarded } from "../guard.ts";
+import { type HistoryStore, type Series, type TimeRange } from "../../../contract/history-store.ts";
+import { Interval } from "../../../core/interval.ts";
+import { barsIn, intersectRanges, missingIn } from "../../../engine/coverage.ts";
+import { resolveSettings } from "../../../engine/settings.ts";
+import { runGuarded } from "../../guard.ts";
 import { hullOf, type SeriesFlags, selectSeries, seriesArgs } from "./select.ts";
 import { iso, printArgs, type StoreFlags, withStore } from "./store.ts";
 

@@ -1,11 +1,11 @@
 import { beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { type BacktestReport } from "../../../../runtime/index.ts";
-import { BinanceHistory } from "../../../../strategies/binance_history.ts";
-import { runBacktest } from "../../../harness/backtest-run.ts";
-import { qmtl, runBun } from "../../../harness/child-run.ts";
-import { scratchDirectory } from "../../../harness/scratch.ts";
-import { bitsOf, readStore } from "../../../harness/stored-rows.ts";
+import { type BacktestReport } from "../../../../../runtime/index.ts";
+import { BinanceHistory } from "../../../../../strategies/binance_history.ts";
+import { runBacktest } from "../../../../harness/backtest-run.ts";
+import { qmtl, runBun } from "../../../../harness/child-run.ts";
+import { scratchDirectory } from "../../../../harness/scratch.ts";
+import { bitsOf, readStore } from "../../../../harness/stored-rows.ts";
 
 setDefaultTimeout(30_000);
 const cwd = scratchDirectory();
