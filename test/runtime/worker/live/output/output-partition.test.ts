@@ -4,8 +4,7 @@ import { sma } from "../../../../../nodes/index.ts";
 import { StreamInput } from "../../../../../nodes/stream-input.ts";
 import { KeyTable } from "../../../../../runtime/codec/key-table.ts";
 import { buildGraph } from "../../../../../runtime/graph/graph.ts";
-import { QmtlError, type Transport } from "../../../../../runtime/index.ts";
-import { batchesInFlightMax } from "../../../../../runtime/worker/live/output/batch-sender.ts";
+import { type Transport } from "../../../../../runtime/index.ts";
 import { OutputPartition } from "../../../../../runtime/worker/live/output/output-partition.ts";
 import { type OutputRows } from "../../../../../runtime/worker/task/node-output.ts";
 import { readPartition } from "../../../../connectors/kafka/records.ts";
@@ -73,17 +72,6 @@ async function contents(transport: Transport): Promise<readonly string[]> {
   return records.map(({ key }) => key ?? "null");
 }
 
-/** True if `promise` is not settled after all that can run now has run. */
-async function isPending(promise: Promise<unknown>): Promise<boolean> {
-  let isSettled = false;
-  const settle = (): void => {
-    isSettled = true;
-  };
-  void promise.then(settle, settle);
-  for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
-  return !isSettled;
-}
-
 test("rows lie in the partition in their order, as wire values under their keys", async () => {
   const transport = await open();
   const output = outputOf(transport);
@@ -126,78 +114,6 @@ test("a full batch is sent and the next one follows it without a hole", async ()
   expect(output.ackedEnd).toBe(3_000);
   const wanted = Array.from({ length: 3_000 }, (_, i) => "ABC"[i % 3]!);
   expect(await contents(transport)).toEqual(wanted);
-});
-
-test("batches of a producer carry its name and rising sequences", async () => {
-  const held = new HeldSends(await open());
-  const output = outputOf(held.transport);
-  for (const [from, to] of [
-    [0, 5],
-    [5, 6],
-    [6, 9],
-  ] as const) {
-    output.add(rising(from, to), signal);
-    output.seal(signal);
-  }
-  const stamps = held.batches.map((batch) => {
-    const view = new DataView(batch.buffer);
-    return [Number(view.getBigInt64(43)), view.getInt16(51), view.getInt32(53)];
-  });
-  expect(stamps).toEqual([
-    [77, 3, 0],
-    [77, 3, 5],
-    [77, 3, 6],
-  ]);
-  held.release(3);
-  await output.idle();
-});
-
-test("room() waits while as many batches as allowed are on their way", async () => {
-  const held = new HeldSends(await open());
-  const output = outputOf(held.transport);
-  for (let i = 0; i < batchesInFlightMax; i += 1) {
-    expect(await isPending(output.room())).toBe(false);
-    output.add(rising(i, i + 1), signal);
-    output.seal(signal);
-  }
-  const room = output.room();
-  const idle = output.idle();
-  expect(await isPending(room)).toBe(true);
-  held.release();
-  await room;
-  expect(output.ackedEnd).toBe(1);
-  expect(await isPending(idle)).toBe(true);
-  held.release(batchesInFlightMax);
-  await idle;
-  expect(output.ackedEnd).toBe(batchesInFlightMax);
-});
-
-test("a failed batch is what room(), idle() and barrier() throw, and nothing is sent after it", async () => {
-  const transport = await open();
-  const held = new HeldSends(transport);
-  const output = outputOf(held.transport);
-  output.add(rising(0, 2), signal);
-  output.seal(signal);
-  const failure = new QmtlError("TRANSPORT_UNAVAILABLE", "Cannot produce: on purpose");
-  held.fail(failure);
-  expect(await output.idle().catch((error: unknown) => error)).toBe(failure);
-  output.add(rising(2, 4), signal);
-  output.seal(signal);
-  expect(held.batches).toHaveLength(1);
-  expect(await output.room().catch((error: unknown) => error)).toBe(failure);
-  expect(await output.barrier().catch((error: unknown) => error)).toBe(failure);
-  expect(await contents(transport)).toEqual([]);
-});
-
-test("a batch that is refused while a wait is under way ends the wait", async () => {
-  const held = new HeldSends(await open());
-  const output = outputOf(held.transport);
-  output.add(rising(0, 1), signal);
-  output.seal(signal);
-  const idle = output.idle().catch((error: unknown) => error);
-  expect(await isPending(idle)).toBe(true);
-  held.fail(new QmtlError("MESSAGE_TOO_LARGE", "Cannot produce: on purpose"));
-  expect(await idle).toMatchObject({ code: "MESSAGE_TOO_LARGE" });
 });
 
 test("after readBack() what is there is not sent again, whatever its order over keys", async () => {
