@@ -40,7 +40,15 @@ export interface ThreadHealth {
   readonly node: string | null;
   /** Time since the thread last took a record or turned its loop, ms. */
   readonly beatsAgeMs: number;
-  /** Records that wait in its partitions. */
+}
+
+/** A task, as `/healthz` shows it: one partition of an input. */
+export interface TaskHealth {
+  readonly stream: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly thread: number;
+  /** Records that wait, as of the last answer with records. */
   readonly lag: number;
 }
 
@@ -57,6 +65,7 @@ export interface HealthReport {
   /** Why it fails, one sentence each; empty if it does not. */
   readonly causes: readonly string[];
   readonly threads: readonly ThreadHealth[];
+  readonly tasks: readonly TaskHealth[];
   readonly quarantined: readonly { readonly node: string; readonly partition: number }[];
   readonly dependencies: Readonly<Record<string, DependencyHealth>>;
 }
@@ -143,6 +152,10 @@ export class LiveHealth {
       status: causes.length === 0 ? "ok" : "failing",
       causes,
       threads,
+      tasks: this.#options.partitions.map(({ meter, ...task }) => ({
+        ...task,
+        lag: meter.get("lag"),
+      })),
       quarantined: this.#quarantined,
       dependencies,
     };
@@ -163,12 +176,10 @@ export class LiveHealth {
 
   #threadOf(row: BoardRow, thread: number): ThreadHealth {
     const node = Atomics.load(row.heartbeat, 0);
-    const own = this.#options.partitions.filter((partition) => partition.thread === thread);
     return {
       thread,
       node: node < 0 ? null : this.#options.nameOf(node),
       beatsAgeMs: this.beatsAgeMs(thread),
-      lag: own.reduce((sum, { meter }) => sum + meter.get("lag"), 0),
     };
   }
 

@@ -335,7 +335,6 @@ export class LiveLoop {
         row.add("records", counts.records - before.records);
         row.add("slowPath", counts.slowPath - before.slowPath);
         row.add("deadLetters", counts.deadLetters - before.deadLetters);
-        row.set("lag", answer.stableEnd - live.task.nextOffset);
       }
     }
     row.heartbeat[0] = -1;

@@ -75,17 +75,22 @@ function watched(checkpointMs?: number) {
   };
 }
 
-test("a run that turns is ok, and shows threads, lag and dependencies", () => {
+test("a run that turns is ok, and shows threads, the lag of each task and dependencies", () => {
   const { health, pass, setPartition, now } = watched();
   pass(250);
+  setPartition(0, { lag: 2, progressMs: now() });
   setPartition(1, { lag: 7, progressMs: now() });
   pass(100);
   expect(health.report()).toEqual({
     status: "ok",
     causes: [],
     threads: [
-      { thread: 0, node: null, beatsAgeMs: 0, lag: 0 },
-      { thread: 1, node: null, beatsAgeMs: 0, lag: 7 },
+      { thread: 0, node: null, beatsAgeMs: 0 },
+      { thread: 1, node: null, beatsAgeMs: 0 },
+    ],
+    tasks: [
+      { stream: "bars", topic: "in", partition: 0, thread: 0, lag: 2 },
+      { stream: "bars", topic: "in", partition: 1, thread: 1, lag: 7 },
     ],
     quarantined: [],
     dependencies: { transport: { status: "ok", silentMs: 0 } },
