@@ -3,32 +3,14 @@ import { type Clock } from "../core/clock.ts";
 import { errorText, fromErrorData, hasCode, QmtlError, toError } from "../core/errors.ts";
 import { BoardRow } from "../worker/live/board.ts";
 import { type LiveResult } from "../worker/live/live-loop.ts";
-import { type LiveOrder, type NodePlace } from "../worker/live/live-order.ts";
+import { type LiveOrder } from "../worker/live/live-order.ts";
 import { type Order, type Report } from "../worker/protocol.ts";
-
-/** How threads are watched and brought back. */
-export interface WatchLimits {
-  /** A heartbeat unchanged for so long while a node runs ends the thread, ms. */
-  readonly stallMsMax: number;
-  /** Crashes of one node within `crashWindowMs` from which it is quarantined. */
-  readonly crashesMax: number;
-  readonly crashWindowMs: number;
-}
-
-/** Defaults of `WatchLimits`. */
-export const watchDefaults: WatchLimits = {
-  stallMsMax: 500,
-  crashesMax: 5,
-  crashWindowMs: 60_000,
-};
+import { Deaths, ThreadDeath, type WatchLimits } from "./deaths.ts";
 
 /** Time in which a thread that was told to stop drains and ends, ms; then it is ended. */
 const stopMsMax = 5_000;
 /** Time in which a thread that has reported its end is gone, ms. */
 const exitMsMax = 1_000;
-/** Pause before a restart: none the first time, then growing. */
-const pauseMsFirst = 50;
-const pauseMsMax = 2_000;
 /** Looks at a heartbeat per `stallMsMax`. */
 const looksPerStall = 10;
 
@@ -42,6 +24,8 @@ export interface Crash {
   readonly reason: string;
   /** True if this crash put the node into quarantine. */
   readonly isQuarantined: boolean;
+  /** End of the quarantine, ms since epoch; undefined without one. */
+  readonly untilMs?: number;
 }
 
 /** A live run on threads. */
@@ -65,8 +49,9 @@ export interface LiveThreads {
  *      │  └──heartbeat still──▶ ended ──▲
  *      └──recordsMax, abort──▶ done
  *
- * A node that dies `crashesMax` times in one partition is quarantined there; a thread that dies as
- * often without a node to blame, though everything it needs can be reached, ends the run.
+ * A node that dies `crashesMax` times in one partition is quarantined there for a time, after which
+ * the thread brings it back by itself (deaths.ts); a thread that dies as often without a node to
+ * blame, though everything it needs can be reached, ends the run.
  *
  * @throws QmtlError what a thread failed with, where `canRestart` is false or it can't be helped.
  */
@@ -105,63 +90,15 @@ async function keepRunning(
     const verdict = deaths.add(death);
     const { node, partition } = death;
     const crash = { thread: order.thread, partition, node, reason: errorText(death.cause) };
-    threads.onCrash({ ...crash, isQuarantined: verdict === "quarantine" });
-    if (!threads.canRestart || death.isFinal || verdict === "end") throw death.cause;
+    threads.onCrash(
+      verdict.kind === "quarantine"
+        ? { ...crash, isQuarantined: true, untilMs: verdict.untilMs }
+        : { ...crash, isQuarantined: false },
+    );
+    if (!threads.canRestart || death.isFinal || verdict.kind === "end") throw death.cause;
     await threads.clock.sleep(deaths.pauseMs, signal).catch(() => undefined);
   }
   return [];
-}
-
-/** Why a thread ended before its time. */
-class ThreadDeath {
-  readonly cause: Error;
-  readonly partition: number;
-  /** Node to blame; -1 if none. */
-  readonly node: number;
-  /** True if a new thread would fail the same way: what the user gave is wrong. */
-  readonly isFinal: boolean;
-  /** True if something outside can't be reached: it is tried again for as long as it takes. */
-  readonly isPassing: boolean;
-
-  constructor(cause: Error, row: BoardRow) {
-    const code = cause instanceof QmtlError ? cause.code : "WORKER_FAILED";
-    this.cause = cause;
-    this.partition = row.partition;
-    this.node = ofNode.has(code) ? row.culprit : -1;
-    this.isPassing = passing.has(code);
-    const isCurable = curable.has(code) || (computing.has(code) && this.node >= 0);
-    this.isFinal = !isCurable && !this.isPassing && !isSequenceLost(cause);
-  }
-}
-
-/** Codes of what a node did. */
-const computing: ReadonlySet<string> = new Set([
-  "COMPUTE_FAILED",
-  "OUTPUT_INVALID",
-  "LOOKBACK_EXCEEDED",
-  "FIELD_UNKNOWN",
-  "INPUT_MISSING",
-]);
-
-/** Codes of something outside that will be back. */
-const passing: ReadonlySet<string> = new Set(["TRANSPORT_UNAVAILABLE", "STORE_UNAVAILABLE"]);
-
-/** Other codes that a restart from the checkpoint can cure. */
-const curable: ReadonlySet<string> = new Set([
-  "CHECKPOINT_GAP",
-  "BATCH_CORRUPT",
-  "WORKER_FAILED",
-  "WORKER_STALLED",
-]);
-
-/** Codes for which the node that ran is to blame. */
-const ofNode: ReadonlySet<string> = new Set([...computing, "WORKER_FAILED", "WORKER_STALLED"]);
-
-/** The broker no longer knows what we sent last: a new owner reads back, under a new name. */
-function isSequenceLost(error: Error): boolean {
-  if (!hasCode(error, "TRANSPORT_REJECTED")) return false;
-  const { reason } = error.details;
-  return reason === "UNKNOWN_PRODUCER_ID" || reason === "OUT_OF_ORDER_SEQUENCE_NUMBER";
 }
 
 /** Runs one thread to its end; undefined if it was stopped before it had a result. */
@@ -262,47 +199,4 @@ function watchBeats(
     },
     Math.max(1, stallMsMax / looksPerStall),
   );
-}
-
-/** Deaths of one thread's runs: what to do about the next one. */
-class Deaths {
-  readonly #limits: WatchLimits;
-  readonly #clock: Clock;
-  /** Times of deaths, ms, by what is to blame. */
-  readonly #recent = new Map<string, number[]>();
-  #quarantined: readonly NodePlace[] = [];
-  #count = 0;
-  #lastMs = Number.NEGATIVE_INFINITY;
-
-  constructor(limits: WatchLimits, clock: Clock) {
-    this.#limits = limits;
-    this.#clock = clock;
-  }
-
-  get quarantined(): readonly NodePlace[] {
-    return this.#quarantined;
-  }
-
-  /** Pause before the next start; none after a first death. */
-  get pauseMs(): number {
-    return this.#count < 2 ? 0 : Math.min(pauseMsMax, pauseMsFirst * 2 ** (this.#count - 2));
-  }
-
-  add({ node, partition, cause, isPassing }: ThreadDeath): "restart" | "quarantine" | "end" {
-    const nowMs = this.#clock.now();
-    const { crashWindowMs, crashesMax } = this.#limits;
-    this.#count = nowMs - this.#lastMs < crashWindowMs ? this.#count + 1 : 1;
-    this.#lastMs = nowMs;
-    if (isPassing) return "restart";
-    const name = node < 0 ? `${cause.name} ${cause.message}` : `${partition} ${node}`;
-    const recent = (this.#recent.get(name) ?? []).filter((ms) => nowMs - ms < crashWindowMs);
-    recent.push(nowMs);
-    this.#recent.set(name, recent);
-    if (recent.length < crashesMax) return "restart";
-    if (node < 0) return "end";
-    this.#quarantined = [...this.#quarantined, { partition, node }];
-    // What comes next is another cause: it is not made to wait for this one.
-    this.#count = 0;
-    return "quarantine";
-  }
 }

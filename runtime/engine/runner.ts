@@ -1,5 +1,6 @@
 import { loadConnectors } from "../contract/connector.ts";
-import { type Crash, type WatchLimits } from "../coordinator/live-threads.ts";
+import { type WatchLimits } from "../coordinator/deaths.ts";
+import { type Crash } from "../coordinator/live-threads.ts";
 import { QmtlError } from "../core/errors.ts";
 import { Interval } from "../core/interval.ts";
 import { type StrategyClass, type StrategyFlags } from "../graph/strategy.ts";

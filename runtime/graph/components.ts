@@ -110,3 +110,12 @@ export function waitingNodes(graph: Graph): ReadonlySet<number> {
   }
   return waiting;
 }
+
+/** The nodes of `quarantined` and all that read from them, directly or not. */
+export function silencedBy(graph: Graph, quarantined: ReadonlySet<number>): ReadonlySet<number> {
+  const silent = new Set(quarantined);
+  for (const { index, inputs } of graph.nodes) {
+    if (inputs.some(({ from }) => silent.has(from))) silent.add(index);
+  }
+  return silent;
+}

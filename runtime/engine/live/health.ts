@@ -2,6 +2,7 @@ import { type Crash } from "../../coordinator/live-threads.ts";
 import { type Clock } from "../../core/clock.ts";
 import { type Log } from "../../core/log.ts";
 import { type BoardRow, boardSum } from "../../worker/live/board.ts";
+import { type Quarantine } from "../../worker/live/live-order.ts";
 import { type PartitionMeter, type ThreadMeter } from "../../worker/live/meters.ts";
 
 /** A partition of an input, as it is watched. */
@@ -52,6 +53,17 @@ export interface TaskHealth {
   readonly lag: number;
 }
 
+/** A node that emits nothing in a partition for a time, with its name. */
+export type Quarantined = Quarantine & { readonly name: string };
+
+/** The same as `/healthz` shows it. */
+export interface QuarantinedNode {
+  readonly node: string;
+  readonly partition: number;
+  /** When it is released, ISO time. */
+  readonly until: string;
+}
+
 /** What a dependency is to the run. */
 export interface DependencyHealth {
   readonly status: "ok" | "stalled";
@@ -66,7 +78,7 @@ export interface HealthReport {
   readonly causes: readonly string[];
   readonly threads: readonly ThreadHealth[];
   readonly tasks: readonly TaskHealth[];
-  readonly quarantined: readonly { readonly node: string; readonly partition: number }[];
+  readonly quarantined: readonly QuarantinedNode[];
   readonly dependencies: Readonly<Record<string, DependencyHealth>>;
 }
 
@@ -84,7 +96,8 @@ export class LiveHealth {
   readonly #beats: { count: number; sinceMs: number }[];
   /** Threads that died and have not beaten since. */
   readonly #dead = new Map<number, string>();
-  readonly #quarantined: { readonly node: string; readonly partition: number }[] = [];
+  #quarantined: readonly Quarantined[] = [];
+  #released = 0;
   readonly #stalled = new Set<string>();
   readonly #timer: ReturnType<typeof setInterval>;
   #resets = 0;
@@ -111,6 +124,7 @@ export class LiveHealth {
     const resets = boardSum(rows, "offsetResets");
     if (resets > this.#resets) log.warn("position reset", { partitions: resets - this.#resets });
     this.#resets = resets;
+    this.#release(nowMs);
     for (const [dependency, { status, silentMs }] of Object.entries(this.#dependencies(nowMs))) {
       const isStalled = status === "stalled";
       if (isStalled === this.#stalled.has(dependency)) continue;
@@ -125,10 +139,21 @@ export class LiveHealth {
   }
 
   /** A thread has died. */
-  crashed({ thread, partition, name, reason, isQuarantined }: NamedCrash): void {
+  crashed({ thread, partition, node, name, reason, untilMs }: NamedCrash): void {
     this.look();
     this.#dead.set(thread, reason);
-    if (isQuarantined) this.#quarantined.push({ node: name, partition });
+    if (untilMs === undefined) return;
+    this.#quarantined = [...this.#quarantined, { node, name, partition, untilMs }];
+  }
+
+  /** Nodes that are quarantined now. */
+  get quarantined(): readonly Quarantined[] {
+    return this.#quarantined;
+  }
+
+  /** Quarantines that are over. */
+  get released(): number {
+    return this.#released;
   }
 
   /** Time since thread `thread` last got on, ms. */
@@ -156,7 +181,11 @@ export class LiveHealth {
         ...task,
         lag: meter.get("lag"),
       })),
-      quarantined: this.#quarantined,
+      quarantined: this.#quarantined.map(({ name, partition, untilMs }) => ({
+        node: name,
+        partition,
+        until: new Date(untilMs).toISOString(),
+      })),
       dependencies,
     };
   }
@@ -172,6 +201,17 @@ export class LiveHealth {
 
   close(): void {
     clearInterval(this.#timer);
+  }
+
+  /** A thread ends a quarantine by itself, by the same clock. */
+  #release(nowMs: number): void {
+    for (const place of this.#quarantined) {
+      if (place.untilMs > nowMs) continue;
+      const { name, partition } = place;
+      this.#options.log.info("node released", { node: name, partition });
+      this.#released += 1;
+      this.#quarantined = this.#quarantined.filter((other) => other !== place);
+    }
   }
 
   #threadOf(row: BoardRow, thread: number): ThreadHealth {

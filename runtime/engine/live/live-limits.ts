@@ -46,6 +46,8 @@ const liveLimits = z.strictObject({
     stallMsMax: ms(3_600_000).min(20).optional().describe("Longest call of a node"),
     crashesMax: z.int().min(1).max(1_000).optional().describe("Crashes before quarantine"),
     crashWindowMs: ms(86_400_000).optional().describe("Time within which crashes count"),
+    quarantineMs: ms(86_400_000).optional().describe("First quarantine of a node"),
+    quarantineMsMax: ms(86_400_000).optional().describe("Longest quarantine of a node"),
   }),
 });
 

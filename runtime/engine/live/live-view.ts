@@ -66,10 +66,22 @@ export class LiveView {
     const named = { ...crash, name: this.#nameOf(crash.node) };
     this.#crashes.push(named);
     this.#health.crashed(named);
-    const { thread, partition, name: node, reason } = named;
+    const { thread, partition, name: node, reason, untilMs } = named;
     this.#log.error("thread crashed", { thread, partition, node, reason });
-    if (named.isQuarantined) this.#log.error("node quarantined", { node, partition });
+    if (untilMs === undefined) return named;
+    const until = new Date(untilMs).toISOString();
+    this.#log.error("node quarantined", { node, partition, until });
     return named;
+  }
+
+  /** Nodes that are quarantined now, `name/partition`, and how many were released. */
+  quarantines(): { readonly quarantined: readonly string[]; readonly released: number } {
+    this.#health.look();
+    const { quarantined, released } = this.#health;
+    return {
+      quarantined: quarantined.map(({ name, partition }) => `${name}/${partition}`),
+      released,
+    };
   }
 
   /** Ends the endpoint and the watch; `outcome` says what the run came to. */

@@ -1,12 +1,8 @@
 import { availableParallelism } from "node:os";
 import { type ConnectorIndex, type ConnectorRef, openByRef } from "../../contract/connector.ts";
 import { type OpenTransport, type Transport } from "../../contract/transport.ts";
-import {
-  type Crash,
-  runLiveThreads,
-  type WatchLimits,
-  watchDefaults,
-} from "../../coordinator/live-threads.ts";
+import { type WatchLimits, watchDefaults } from "../../coordinator/deaths.ts";
+import { type Crash, runLiveThreads } from "../../coordinator/live-threads.ts";
 import { systemClock } from "../../core/clock.ts";
 import { QmtlError } from "../../core/errors.ts";
 import { newLog } from "../../core/log.ts";
@@ -31,7 +27,6 @@ import { type MeterMemory, newMeterMemory } from "../../worker/live/meters.ts";
 import { runLiveLoop } from "../../worker/live/run-live-loop.ts";
 import { newProfileMemory } from "../../worker/node-profile.ts";
 import { type Profile, phaseSeconds, profileOf } from "../profile.ts";
-import { type NamedCrash } from "./health.ts";
 import { checkLiveLimits } from "./live-limits.ts";
 import { LiveView } from "./live-view.ts";
 
@@ -88,8 +83,10 @@ export interface LiveReport {
   readonly offsetResets: number;
   /** Deaths of threads that were brought back. */
   readonly crashes: number;
-  /** Nodes that crashed too often, `name/partition`: they emit nothing there. */
+  /** Nodes that crashed too often, `name/partition`: they emitted nothing there at the end. */
   readonly quarantined: readonly string[];
+  /** Quarantines that were over before the end. */
+  readonly released: number;
   readonly threads: number;
   /** Where the threads' time went: waiting for records, running the plan, sending and saving. */
   readonly fetchSeconds: number;
@@ -203,7 +200,7 @@ async function runOrders(
   signal: AbortSignal,
 ): Promise<LiveReport> {
   const { graph, orders, view } = plan;
-  const crashes: NamedCrash[] = [];
+  let crashes = 0;
   const results = plan.isLocal
     ? await runHere(graph, orders, signal)
     : await runLiveThreads(
@@ -214,9 +211,8 @@ async function runOrders(
           canRestart: live.state !== undefined,
           nameOf: (node) => graph.nodes[node]?.name ?? "no node",
           onCrash: (crash) => {
-            const named = view.crashed(crash);
-            crashes.push(named);
-            live.onCrash(named);
+            crashes += 1;
+            live.onCrash(view.crashed(crash));
           },
         },
         signal,
@@ -225,7 +221,8 @@ async function runOrders(
   const profile = profileOfOrders(graph, orders, rows);
   return {
     ...reportOf(rows, results),
-    ...crashReport(crashes),
+    crashes,
+    ...view.quarantines(),
     ...(profile === undefined ? {} : { profile }),
   };
 }
@@ -347,20 +344,10 @@ async function readyTopics(
   }
 }
 
-function crashReport(
-  crashes: readonly (Crash & { readonly name: string })[],
-): Pick<LiveReport, "crashes" | "quarantined"> {
-  const quarantined = crashes.filter(({ isQuarantined }) => isQuarantined);
-  return {
-    crashes: crashes.length,
-    quarantined: quarantined.map(({ name, partition }) => `${name}/${partition}`),
-  };
-}
-
 function reportOf(
   rows: readonly BoardRow[],
   results: readonly LiveResult[],
-): Omit<LiveReport, "crashes" | "quarantined"> {
+): Omit<LiveReport, "crashes" | "quarantined" | "released"> {
   const began = Math.min(...rows.map((row) => row.get("firstFetchMs")));
   const active = rows.filter((row) => row.get("records") > 0);
   const first = Math.min(...active.map((row) => row.get("firstRecordMs")));

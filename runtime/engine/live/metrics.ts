@@ -217,7 +217,18 @@ export const liveMetrics: readonly Metric[] = [
   {
     kind: "gauge",
     name: "qmtl_node_quarantined_partitions",
-    help: "Partitions in which the node crashed too often and emits nothing",
+    help: "Partitions in which the node crashed too often and emits nothing now",
+    labels: nodeLabels,
+    read: (source) =>
+      ofNodes(
+        source,
+        ({ index }) => source.health.quarantined.filter(({ node }) => node === index).length,
+      ),
+  },
+  {
+    kind: "counter",
+    name: "qmtl_node_quarantines_total",
+    help: "Quarantines of the node that have begun",
     labels: nodeLabels,
     read: (source) =>
       ofNodes(

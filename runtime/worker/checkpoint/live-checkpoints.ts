@@ -65,7 +65,7 @@ export class LiveCheckpoints implements Checkpoints {
     }
   }
 
-  async close(partitions: readonly LivePartition[], signal: AbortSignal): Promise<void> {
+  async commit(partitions: readonly LivePartition[], signal: AbortSignal): Promise<void> {
     await Promise.all(this.#underWay.values());
     this.take(partitions, signal);
     await Promise.all(this.#underWay.values());

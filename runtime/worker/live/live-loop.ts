@@ -11,7 +11,7 @@ import { type OutputSink } from "../task/node-output.ts";
 import { type StreamLoop } from "../task/stream-loop.ts";
 import { BoardRow, boardSum } from "./board.ts";
 import { LatencyLog } from "./latency-log.ts";
-import { type LiveOrder } from "./live-order.ts";
+import { type LiveOrder, type Quarantine } from "./live-order.ts";
 import { countsOf, PartitionMeter, ThreadMeter } from "./meters.ts";
 import { DeadLetters } from "./output/dead-letters.ts";
 import { OutputPartition } from "./output/output-partition.ts";
@@ -48,8 +48,8 @@ export interface Checkpoints {
    * the outputs are acknowledged. @throws the failure of an earlier commit.
    */
   take(partitions: readonly LivePartition[], signal: AbortSignal): void;
-  /** The last commit of a run that ends in order. */
-  close(partitions: readonly LivePartition[], signal: AbortSignal): Promise<void>;
+  /** Commits all of it, and waits until that is done. */
+  commit(partitions: readonly LivePartition[], signal: AbortSignal): Promise<void>;
 }
 
 /** What a thread has found out. */
@@ -66,6 +66,8 @@ export interface LiveResult {
  *   V3  When the signal aborts, nothing more is fetched; what was computed is sent and committed
  *       once, within `drainMsMax`.
  *   V4  After a failure nothing is committed: the state may hold half a batch.
+ *   V5  A quarantine ends at a committed position: whoever restores from it has no record left
+ *       that came before the release, so no output of such a record follows a later one.
  */
 export class LiveLoop {
   readonly #order: LiveOrder;
@@ -82,6 +84,7 @@ export class LiveLoop {
   readonly #meter: ThreadMeter | undefined;
   readonly #profile: NodeProfile | undefined;
   #checkpointedMs = 0;
+  #quarantined: readonly Quarantine[];
 
   constructor(
     order: LiveOrder,
@@ -90,6 +93,7 @@ export class LiveLoop {
     checkpoints: Checkpoints | undefined,
   ) {
     this.#order = order;
+    this.#quarantined = order.quarantined;
     this.#graph = graph;
     this.#transport = transport;
     this.#checkpoints = checkpoints;
@@ -145,8 +149,27 @@ export class LiveLoop {
           await this.#startOffset(topic, partition, signal);
         if (this.#checkpoints === undefined) live.task.nextOffset = await start();
         else await this.#checkpoints.restore(live, start, signal);
+        // What a checkpoint brought back of nodes that are silent now is not to be gone on with.
+        live.task.task.quarantine(this.#quarantinedIn(partition));
         live.position = live.task.nextOffset;
       }
+    }
+  }
+
+  #quarantinedIn(partition: number): ReadonlySet<number> {
+    const own = this.#quarantined.filter((place) => place.partition === partition);
+    return new Set(own.map(({ node }) => node));
+  }
+
+  /** V5: brings back nodes whose time is over. */
+  async #release(): Promise<void> {
+    const nowMs = Date.now();
+    const left = this.#quarantined.filter(({ untilMs }) => untilMs > nowMs);
+    if (left.length === this.#quarantined.length) return;
+    await this.#finish();
+    this.#quarantined = left;
+    for (const { task } of this.#partitions) {
+      task.task.quarantine(this.#quarantinedIn(task.partition));
     }
   }
 
@@ -161,11 +184,7 @@ export class LiveLoop {
       graph: this.#graph,
       stream,
       partition,
-      quarantined: new Set(
-        this.#order.quarantined
-          .filter((place) => place.partition === partition)
-          .map(({ node }) => node),
-      ),
+      quarantined: this.#quarantinedIn(partition),
       isPoisoning: this.#order.isPoisoning,
       heartbeat: this.#row.heartbeat,
       profile: this.#profile,
@@ -259,6 +278,7 @@ export class LiveLoop {
       this.#compute(answers);
       this.#meter?.enter("send");
       await this.#flush();
+      if (this.#quarantined.length > 0) await this.#release();
       this.#meter?.enter("fetch");
       if (this.#isDone()) break;
     }
@@ -371,12 +391,12 @@ export class LiveLoop {
     return recordsMax !== undefined && boardSum(this.#rows, "records") >= recordsMax;
   }
 
-  /** Waits for what was sent, then for the last checkpoint. */
+  /** Waits for what was sent, then for a checkpoint of all of it. */
   async #finish(): Promise<void> {
     for (const { outputs } of this.#partitions) {
       for (const output of outputs) await output.idle();
     }
-    await this.#checkpoints?.close(this.#partitions, this.#sendSignal);
+    await this.#checkpoints?.commit(this.#partitions, this.#sendSignal);
   }
 
   /** V4: only what is on its way is waited for; it fails or not, the loop's own failure counts. */

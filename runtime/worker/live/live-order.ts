@@ -34,11 +34,13 @@ export interface LatencyProbe {
  */
 export type OffsetReset = "fail" | "earliest" | "latest" | number;
 
-/** A node in one partition: what is quarantined, so that others go on. */
-export interface NodePlace {
+/** A node that crashed too often in one partition and does not run there, so that others go on. */
+export interface Quarantine {
   readonly partition: number;
   /** Index of the node in the graph. */
   readonly node: number;
+  /** When it is released, ms since epoch. */
+  readonly untilMs: number;
 }
 
 /** What a thread needs to run its partitions live: it imports and opens everything itself. */
@@ -60,8 +62,8 @@ export interface LiveOrder {
   /** Ends when all threads together have taken so many records. */
   readonly recordsMax: number | undefined;
   readonly latency: LatencyProbe | undefined;
-  /** Nodes that crashed too often: they and what reads from them emit nothing. */
-  readonly quarantined: readonly NodePlace[];
+  /** Nodes that emit nothing for a time, nor does what reads from them. */
+  readonly quarantined: readonly Quarantine[];
   readonly isPoisoning: boolean;
   readonly thread: number;
   readonly board: BoardMemory;

@@ -60,6 +60,13 @@ export class Chain {
     return this.#coarse;
   }
 
+  /** Forgets the interval that has begun for node `node`. */
+  forget(node: number): void {
+    for (const { call, pending } of this.#links) {
+      if (call.node.index === node) pending?.fill(none);
+    }
+  }
+
   /** K1. */
   step(slot: number, close: number): void {
     const heartbeat = this.#heartbeat;

@@ -151,6 +151,11 @@ export class NodeCall {
     }
   }
 
+  /** Forgets the state of an operator, for all slots. */
+  forget(): void {
+    for (const state of this.#states) state?.fill(Number.NaN);
+  }
+
   /** State of an operator for `slot`: NaN before its first call. */
   stateOf(slot: number): Float64Array {
     return (this.#states[slot] ??= new Float64Array(this.node.stateFloats).fill(Number.NaN));

@@ -79,6 +79,14 @@ export class NodeOutput {
     return this.#sink !== undefined;
   }
 
+  /** Forgets the records that readers see. */
+  forget(): void {
+    const { store } = this;
+    for (let slot = 0; slot < store.slots; slot += 1) {
+      if (store.rows[slot]! > 0) store.clear(slot);
+    }
+  }
+
   /** Tells the taps of the store's row at index `at`. */
   tell(slot: number, close: number, at: number): void {
     for (const tap of this.taps) tap.take(slot, close, this.store, at);

@@ -95,6 +95,11 @@ export class StreamLoop {
     this.#chain.closeThrough(slot, time);
   }
 
+  /** Forgets the interval that has begun for node `node`. */
+  forget(node: number): void {
+    this.#chain.forget(node);
+  }
+
   /** Floats by slot that a checkpoint keeps beside the rows. */
   get floats(): readonly Float64Array[] {
     return [this.lastSeq, ...this.#chain.pending];

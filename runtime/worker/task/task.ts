@@ -1,5 +1,5 @@
 import { assert } from "../../core/assert.ts";
-import { waitingNodes } from "../../graph/components.ts";
+import { silencedBy, waitingNodes } from "../../graph/components.ts";
 import { type Graph, type GraphNode } from "../../graph/graph.ts";
 import { ColumnStore } from "../../window/column-store.ts";
 import { type CheckpointPart, FloatsPart, PendingPart, StorePart } from "../checkpoint/parts.ts";
@@ -20,7 +20,7 @@ export interface TaskOptions {
   readonly metKeys?: { readonly slotsMax: number; readonly keyOf: (slot: number) => string };
   /** True (development): a view kept after compute is empty instead of stale. */
   readonly isPoisoning: boolean;
-  /** Nodes that are not run: what reads from them has nothing to run on. */
+  /** Nodes that are not run, nor is what reads from them; `quarantine` can release them. */
   readonly quarantined?: ReadonlySet<number>;
   /** `heartbeat[0]` names the node that runs, by its index in the graph. */
   readonly heartbeat?: Int32Array;
@@ -44,6 +44,17 @@ interface StreamPlace extends Place {
   readonly loop: StreamLoop;
 }
 
+/** A node that does not run because of a quarantine, and what brings it back. */
+interface Silenced {
+  readonly node: number;
+  readonly stream: number;
+  readonly call: NodeCall;
+  /** What the chain looks at: all 0 while it is silent. */
+  readonly isHere: Uint8Array;
+  /** 1 for each slot whose key it is declared for. */
+  readonly here: Uint8Array;
+}
+
 /**
  * All state of one task and the loop that runs it: one thread owns it, alone. Records go in by
  * `accept`, in rising time per key; outputs leave by the sink.
@@ -57,6 +68,8 @@ export class Task {
   readonly #streams: ReadonlyMap<number, StreamPlace>;
   readonly #gates: readonly JoinGate[];
   readonly #calls: readonly { readonly call: NodeCall; readonly slots: number }[];
+  readonly #graph: Graph;
+  #silenced: readonly Silenced[];
 
   constructor(options: TaskOptions) {
     const built = new TaskBuilder(options).build();
@@ -64,6 +77,28 @@ export class Task {
     this.#streams = built.streams;
     this.#gates = built.gates;
     this.#calls = built.calls;
+    this.#graph = options.graph;
+    this.#silenced = built.silenced;
+  }
+
+  /**
+   * Leaves only `nodes` quarantined, of those that were: the others run from the next record on.
+   * What stays silent forgets its state and the records its readers see, so that nothing from before
+   * is ever taken for the record before the next one: a released node has its window at once, for
+   * its streams went on, and its readers wait until theirs is full again.
+   */
+  quarantine(nodes: ReadonlySet<number>): void {
+    const silent = silencedBy(this.#graph, nodes);
+    for (const { node, stream, call, isHere, here } of this.#silenced) {
+      if (!silent.has(node)) {
+        isHere.set(here);
+        continue;
+      }
+      call.forget();
+      call.output.forget();
+      this.streamOf(stream).forget(node);
+    }
+    this.#silenced = this.#silenced.filter(({ node }) => silent.has(node));
   }
 
   /** Slot of `key` in stream `node`; -1 if this task does not own it. */
@@ -174,10 +209,13 @@ class TaskBuilder {
   readonly #chained = new Map<number, ChainedCall[]>();
   readonly #chainOf = new Map<number, number>();
   readonly #isGated: ReadonlySet<number>;
+  readonly #silent: ReadonlySet<number>;
+  readonly #silenced: Silenced[] = [];
 
   constructor(options: TaskOptions) {
     this.#options = options;
     this.#isGated = waitingNodes(options.graph);
+    this.#silent = silencedBy(options.graph, options.quarantined ?? new Set());
   }
 
   build(): {
@@ -185,6 +223,7 @@ class TaskBuilder {
     readonly streams: ReadonlyMap<number, StreamPlace>;
     readonly gates: readonly JoinGate[];
     readonly calls: readonly { readonly call: NodeCall; readonly slots: number }[];
+    readonly silenced: readonly Silenced[];
   } {
     for (const node of this.#options.graph.nodes) {
       if (node.kind === "stream") this.#addStream(node);
@@ -195,7 +234,13 @@ class TaskBuilder {
     for (const place of this.#places) {
       if (place.node.kind === "stream") streams.set(place.node.index, this.#streamPlace(place));
     }
-    return { places: this.#places, streams, gates: this.#gates, calls: this.#calls };
+    return {
+      places: this.#places,
+      streams,
+      gates: this.#gates,
+      calls: this.#calls,
+      silenced: this.#silenced,
+    };
   }
 
   #addStream(node: GraphNode): void {
@@ -222,14 +267,23 @@ class TaskBuilder {
     this.#chained.get(stream)!.push({
       call,
       awaited: awaited.map(({ output }) => output.store),
-      isHere: this.#hereOf(node, root),
+      isHere: this.#isHereOf(call, stream),
     });
   }
 
-  /** 1 for each slot of the stream whose key the node is declared for, unless it is quarantined. */
+  /** Where the chain runs a node: where it is declared, or nowhere while it is silent. */
+  #isHereOf(call: NodeCall, stream: number): Uint8Array {
+    const { node } = call;
+    const here = this.#hereOf(node, this.#byNode.get(stream)!);
+    if (!this.#silent.has(node.index)) return here;
+    const isHere = new Uint8Array(here.length);
+    this.#silenced.push({ node: node.index, stream, call, isHere, here });
+    return isHere;
+  }
+
+  /** 1 for each slot of the stream whose key the node is declared for. */
   #hereOf(node: GraphNode, root: Place): Uint8Array {
     const here = new Uint8Array(root.slots);
-    if (this.#options.quarantined?.has(node.index) === true) return here;
     if (this.#options.metKeys !== undefined) return here.fill(1);
     for (const { key } of node.keys) here[root.slotOf.get(key) ?? root.slots] = 1;
     return here;

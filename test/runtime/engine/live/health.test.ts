@@ -125,8 +125,8 @@ test("a thread that waits without a node is no stall", () => {
   expect(health.report().status).toBe("ok");
 });
 
-test("a dead thread is named until its successor beats; a quarantined node stays listed", () => {
-  const { health, pass } = watched();
+test("a dead thread is named until its successor beats; a quarantined node until it is released", () => {
+  const { health, pass, lines, now } = watched();
   pass(100);
   health.crashed({
     thread: 0,
@@ -135,14 +135,22 @@ test("a dead thread is named until its successor beats; a quarantined node stays
     name: "node1",
     reason: "on purpose",
     isQuarantined: true,
+    untilMs: now() + 100,
   });
   expect(health.report().causes).toEqual(["thread 0 is dead: on purpose"]);
   expect(health.unready()).toEqual(["thread 0 is dead"]);
   pass(50);
   expect(health.report()).toMatchObject({
     status: "ok",
-    quarantined: [{ node: "node1", partition: 0 }],
+    quarantined: [{ node: "node1", partition: 0, until: "1970-01-01T00:16:40.200Z" }],
   });
+  expect(health).toMatchObject({ quarantined: [{ node: 1 }], released: 0 });
+  pass(50);
+  expect(health.report().quarantined).toEqual([]);
+  expect(health).toMatchObject({ quarantined: [], released: 1 });
+  expect(lines).toEqual([
+    expect.objectContaining({ msg: "node released", node: "node1", partition: 0 }),
+  ]);
 });
 
 test("a transport that is silent fails the run, is logged once, and once when it is back", () => {

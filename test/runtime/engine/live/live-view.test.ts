@@ -69,7 +69,9 @@ const crash = { thread: 0, partition: 0, node: 1, reason: "on purpose", isQuaran
 test("start, crash, quarantine and stop are a line each, with the deployment and no secret", async () => {
   const { view, lines } = viewed();
   expect(view.crashed(crash)).toEqual({ ...crash, name: "sma_3" });
-  view.crashed({ ...crash, isQuarantined: true });
+  const untilMs = Date.UTC(2100, 0);
+  view.crashed({ ...crash, isQuarantined: true, untilMs });
+  expect(view.quarantines()).toEqual({ quarantined: ["sma_3/0"], released: 0 });
   await view.close({ records: 7 });
   expect(lines.map(withoutTime)).toEqual([
     {
@@ -96,6 +98,7 @@ test("start, crash, quarantine and stop are a line each, with the deployment and
       deployment: "momentum",
       node: "sma_3",
       partition: 0,
+      until: "2100-01-01T00:00:00.000Z",
       msg: "node quarantined",
     },
     { level: "info", deployment: "momentum", records: 7, msg: "live run stopped" },
@@ -105,11 +108,13 @@ test("start, crash, quarantine and stop are a line each, with the deployment and
 test("crashes and quarantines are in the metrics, by thread and by node", async () => {
   const { view, urls } = viewed(0);
   view.crashed(crash);
-  view.crashed({ ...crash, isQuarantined: true });
+  view.crashed({ ...crash, isQuarantined: true, untilMs: Date.UTC(2100, 0) });
+  view.crashed({ ...crash, isQuarantined: true, untilMs: 0 });
   view.crashed({ ...crash, node: -1 });
   const page = await (await fetch(`${urls[0]}/metrics`)).text();
-  expect(page).toContain('qmtl_thread_crashes_total{thread="0",deployment="momentum"} 3');
-  expect(page).toMatch(/^qmtl_node_process_failure_total\{node="sma_3",.*\} 2$/m);
+  expect(page).toContain('qmtl_thread_crashes_total{thread="0",deployment="momentum"} 4');
+  expect(page).toMatch(/^qmtl_node_process_failure_total\{node="sma_3",.*\} 3$/m);
+  expect(page).toMatch(/^qmtl_node_quarantines_total\{node="sma_3",.*\} 2$/m);
   expect(page).toMatch(/^qmtl_node_quarantined_partitions\{node="sma_3",.*\} 1$/m);
   const health = await fetch(`${urls[0]}/healthz`);
   expect(health.status).toBe(503);
