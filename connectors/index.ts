@@ -4,10 +4,9 @@ import {
   type ConnectorRef,
   type Exchange,
   type ExchangeChoice,
+  hasCode,
   QmtlError,
 } from "../runtime/index.ts";
-import { isUnreachable, openExchange as openBinance } from "./binance/index.ts";
-import { startExchangeSimulator } from "./simulated/index.ts";
 
 type Port = "history" | "state" | "transport";
 
@@ -49,6 +48,8 @@ async function openExchange(
   signal: AbortSignal,
 ): Promise<Exchange> {
   const notice = options.onNotice === undefined ? {} : { onNotice: options.onNotice };
+  // Loaded when one is asked: a live run asks none.
+  const { openExchange: openBinance } = await import("./binance/index.ts");
   if (choice.kind === "binance") {
     return openBinance({
       ...notice,
@@ -56,6 +57,7 @@ async function openExchange(
     });
   }
   signal.throwIfAborted();
+  const { startExchangeSimulator } = await import("./simulated/index.ts");
   const simulator = await startExchangeSimulator({
     source:
       choice.kind === "recorded"
@@ -88,6 +90,15 @@ function withCleanup(exchange: Exchange, cleanup: () => Promise<void>): Exchange
       await cleanup();
     },
   };
+}
+
+/**
+ * True if `error` says that the exchange cannot be used from here: no address, no connection, no
+ * TLS, no byte for `silenceMsMax`, or a refusal of the location or address (403, 451). The error's
+ * message says which. False for everything an exchange that is there may answer.
+ */
+function isUnreachable(error: unknown): boolean {
+  return hasCode(error, "EXCHANGE_UNREACHABLE", "EXCHANGE_RESTRICTED");
 }
 
 /** What the runner and the commands load by the name `qmtl/connectors`. */

@@ -109,7 +109,6 @@ export {
   fillMissing,
 } from "./engine/backfill.ts";
 // engine
-export { returnsTag } from "./engine/backtest/equity.ts";
 export {
   type BacktestReport,
   type EquityReport,
@@ -145,6 +144,7 @@ export {
   type StreamDeclaration,
   type UserFunction,
 } from "./graph/declaration.ts";
+export { returnsTag } from "./graph/graph.ts";
 export { definitionIdOf, faultOfParams, nodeIdOf } from "./graph/ids.ts";
 export { type StrategyClass, type StrategyFlags } from "./graph/strategy.ts";
 // window

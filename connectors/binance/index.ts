@@ -1,4 +1,4 @@
-import { type Clock, type Exchange, hasCode, systemClock } from "../../runtime/index.ts";
+import { type Clock, type Exchange, systemClock } from "../../runtime/index.ts";
 import { type BinanceSettings, parseBinanceConfig } from "./config.ts";
 import { BinanceSource } from "./source.ts";
 
@@ -35,13 +35,4 @@ export function openExchange(options: ExchangeOptions = {}): Exchange {
   } = options;
   const config = parseBinanceConfig(settings);
   return new BinanceSource(config, { name, isSimulated, clock, seed, onNotice });
-}
-
-/**
- * True if `error` says that the exchange cannot be used from here: no address, no connection, no
- * TLS, no byte for `silenceMsMax`, or a refusal of the location or address (403, 451). The error's
- * message says which. False for everything an exchange that is there may answer.
- */
-export function isUnreachable(error: unknown): boolean {
-  return hasCode(error, "EXCHANGE_UNREACHABLE", "EXCHANGE_RESTRICTED");
 }

@@ -5,12 +5,9 @@ import { QmtlError } from "../core/errors.ts";
 import { Interval } from "../core/interval.ts";
 import { type StrategyClass, type StrategyFlags } from "../graph/strategy.ts";
 import { type LatencyProbe, type LivePace, type OffsetReset } from "../worker/live/live-order.ts";
-import { backtest } from "./backtest/backtest.ts";
 import { type BacktestReport, type RunProgress } from "./backtest/report.ts";
-import { type LiveReport, runLive } from "./live/live.ts";
-import { type RunSettings, type RunSettingsInput, resolveSettings } from "./settings.ts";
-import { main } from "./terminal/main.ts";
-import { renderProfile } from "./terminal/profile-table.ts";
+import { type LiveReport } from "./live/live.ts";
+import { type RunSettings, type RunSettingsInput } from "./settings.ts";
 
 const dayMs = 86_400_000;
 
@@ -69,7 +66,12 @@ export interface LiveOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Runs strategies. Nothing is shared between two runs. */
+/**
+ * Runs strategies. Nothing is shared between two runs.
+ *
+ * Each way of running is loaded when it is used: a strategy's module is imported by every worker
+ * thread, and most of them need none of it.
+ */
 export const Runner = {
   /**
    * Backtests over stored history, which is completed first.
@@ -88,6 +90,8 @@ export const Runner = {
       ...given
     } = options;
     const input = { ...given, start: startTime, end: endTime };
+    const { resolveSettings } = await import("./settings.ts");
+    const { backtest } = await import("./backtest/backtest.ts");
     const settings = resolveSettings(input, process.env);
     return await backtest(
       {
@@ -112,6 +116,7 @@ export const Runner = {
    */
   async live(strategy: StrategyClass, options: LiveOptions): Promise<LiveReport> {
     const { module, until, signal, interval, deployment, onCrash } = options;
+    const { runLive } = await import("./live/live.ts");
     const report = await runLive(
       {
         strategy,
@@ -134,7 +139,10 @@ export const Runner = {
       },
       signal ?? new AbortController().signal,
     );
-    if (report.profile !== undefined) process.stderr.write(renderProfile(report.profile));
+    if (report.profile !== undefined) {
+      const { renderProfile } = await import("./terminal/profile-table.ts");
+      process.stderr.write(renderProfile(report.profile));
+    }
     return report;
   },
 
@@ -148,6 +156,7 @@ export const Runner = {
     defaults: StrategyDefaults = {},
   ): Promise<void> {
     if (!meta.main) return;
+    const { main } = await import("./terminal/main.ts");
     process.exitCode = await main({
       name: strategy.name,
       argv: process.argv.slice(2),

@@ -15,6 +15,9 @@ import {
 import { definitionIdOf, nodeIdOf } from "./ids.ts";
 import { joinKeys } from "./join-keys.ts";
 
+/** A node with this tag and a field `ret` gives returns: the report compounds them. */
+export const returnsTag = "returns";
+
 /** Nodes of one strategy, at most. */
 export const nodesMax = 10_000;
 

@@ -1,12 +1,9 @@
 import { type HistoryStore } from "../../contract/history-store.ts";
 import { type Interval } from "../../core/interval.ts";
-import { type Graph, type GraphNode } from "../../graph/graph.ts";
+import { type Graph, type GraphNode, returnsTag } from "../../graph/graph.ts";
 import { type NodeTally } from "../../worker/replay/output-tally.ts";
 import { seriesOf } from "../../worker/replay/replay.ts";
 import { type EquityReport } from "./report.ts";
-
-/** A node with this tag and a field `ret` gives returns: the report compounds them. */
-export const returnsTag = "returns";
 
 /** Points of an equity line, at most; an even number, since every other one is dropped. */
 const linePointsMax = 256;

@@ -7,7 +7,7 @@ import { type MeterMemory, PartitionMeter, ThreadMeter } from "../../worker/live
 import { NodeProfile } from "../../worker/node-profile.ts";
 import { LiveHealth, type NamedCrash, type WatchedPartition } from "./health.ts";
 import { type LiveServer, serveLive } from "./http.ts";
-import { type MetricSource, newLiveRegistry } from "./metrics.ts";
+import { type MetricSource } from "./metrics.ts";
 
 /** Nothing heard for so long is a stall, beyond what a fetch may wait, ms. */
 const silentMsMax = 10_000;
@@ -26,6 +26,13 @@ export interface LiveViewOptions {
   readonly log: Log;
 }
 
+interface LiveViewParts {
+  readonly log: Log;
+  readonly health: LiveHealth;
+  readonly server: LiveServer | undefined;
+  readonly crashes: NamedCrash[];
+}
+
 /**
  * What operators see of a live run: metrics, health and log lines, made from shared memory. It
  * opens with the run and closes with it.
@@ -34,31 +41,42 @@ export class LiveView {
   readonly #log: Log;
   readonly #health: LiveHealth;
   readonly #server: LiveServer | undefined;
-  readonly #crashes: NamedCrash[] = [];
+  readonly #crashes: NamedCrash[];
   readonly #nameOf: (node: number) => string;
 
   /** @throws QmtlError SERVER_START_FAILED if the port is taken. */
-  constructor(options: LiveViewOptions) {
-    const { graph, orders, metricsPort, onListen } = options;
-    this.#nameOf = (node) => graph.nodes[node]?.name ?? "no node";
-    this.#log = options.log.child({ deployment: orders[0]?.deployment ?? "" });
+  static async open(options: LiveViewOptions): Promise<LiveView> {
+    const { orders, metricsPort, onListen } = options;
+    const log = options.log.child({ deployment: orders[0]?.deployment ?? "" });
     const watched = watchedOf(options);
-    this.#health = healthOf(options, watched, this.#log);
-    const source = { ...watched, health: this.#health, crashes: this.#crashes };
+    const health = healthOf(options, watched, log);
+    const crashes: NamedCrash[] = [];
+    let server: LiveServer | undefined;
     try {
-      this.#server = metricsPort === undefined ? undefined : serve(metricsPort, source);
+      if (metricsPort !== undefined) {
+        server = await serve(metricsPort, { ...watched, health, crashes });
+      }
     } catch (error) {
-      this.#health.close();
+      health.close();
       throw error;
     }
-    this.#log.info("live run started", {
+    log.info("live run started", {
       transport: orders[0]?.transport.url,
       state: orders[0]?.state?.url ?? null,
       threads: orders.length,
       partitions: watched.partitions.length,
-      metrics: this.#server?.url ?? null,
+      metrics: server?.url ?? null,
     });
-    if (this.#server !== undefined) onListen(this.#server.url);
+    if (server !== undefined) onListen(server.url);
+    return new LiveView(options.graph, { log, health, server, crashes });
+  }
+
+  private constructor(graph: Graph, { log, health, server, crashes }: LiveViewParts) {
+    this.#nameOf = (node) => graph.nodes[node]?.name ?? "no node";
+    this.#log = log;
+    this.#health = health;
+    this.#server = server;
+    this.#crashes = crashes;
   }
 
   /** A thread has died; gives the crash with its node's name. */
@@ -145,7 +163,9 @@ function healthOf(
   });
 }
 
-function serve(port: number, source: MetricSource): LiveServer {
+async function serve(port: number, source: MetricSource): Promise<LiveServer> {
+  // Loaded where metrics are asked for: the library takes 30 ms.
+  const { newLiveRegistry } = await import("./metrics.ts");
   const registry = newLiveRegistry(source);
   return serveLive(port, {
     metrics: async () => ({ text: await registry.metrics(), type: registry.contentType }),

@@ -114,7 +114,7 @@ export async function runLive(live: Live, signal: AbortSignal): Promise<LiveRepo
   const { graph } = prepare(live.strategy, live.flags);
   checkGraph(graph);
   const plan = await planOf(live, graph, signal);
-  const view = new LiveView({
+  const view = await LiveView.open({
     graph,
     orders: plan.orders,
     meters: plan.meters,

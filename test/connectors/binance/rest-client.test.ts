@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
-import { isUnreachable, openExchange } from "../../../connectors/binance/index.ts";
+import { openExchange } from "../../../connectors/binance/index.ts";
+import { connectors } from "../../../connectors/index.ts";
 import { hasCode, QmtlError, systemClock } from "../../../runtime/index.ts";
 import {
   at,
@@ -83,7 +84,7 @@ test("451 is EXCHANGE_RESTRICTED and never retried, in the middle of a run neith
   expect(error.code).toBe("EXCHANGE_RESTRICTED");
   expect(error.message).toContain("does not serve this location");
   expect(error.message).toContain("restricted location according to");
-  expect(isUnreachable(error)).toBe(true);
+  expect(connectors.isUnreachable(error)).toBe(true);
   expect(simulator.requests).toHaveLength(2);
 });
 
@@ -91,7 +92,7 @@ test("403 is thrown at the start; in the middle of a run all wait a minute and t
   const { exchange, simulator, clock } = await startPair();
   simulator.faults.next("403");
   const first = await failureOf(exchange.serverTime(signal));
-  expect([first.code, isUnreachable(first)]).toEqual(["EXCHANGE_RESTRICTED", true]);
+  expect([first.code, connectors.isUnreachable(first)]).toEqual(["EXCHANGE_RESTRICTED", true]);
   expect(first.message).toContain("security filter");
   expect(clock.now()).toBe(startMs);
   await exchange.serverTime(signal);
@@ -121,7 +122,7 @@ test("an exchange that cannot be reached is told at once, with the cause", async
     const error = await failureOf(exchange.serverTime(signal));
     expect([error.code, error.details["cause"]]).toEqual(["EXCHANGE_UNREACHABLE", cause]);
     expect(error.message).toContain(new URL(baseUrl).host);
-    expect(isUnreachable(error)).toBe(true);
+    expect(connectors.isUnreachable(error)).toBe(true);
   }
   const error = await failureOf(slow.serverTime(signal));
   expect([error.code, error.details["cause"]]).toEqual(["EXCHANGE_UNREACHABLE", "stall"]);
@@ -139,11 +140,11 @@ test("once reached, a silent exchange is tried again before it is unreachable", 
   expect([error.code, error.details["tries"]]).toEqual(["EXCHANGE_UNREACHABLE", 3]);
 });
 
-test("isUnreachable() is false for what an exchange that is there answers", async () => {
+test("connectors.isUnreachable() is false for what an exchange that is there answers", async () => {
   const { exchange, simulator } = await startPair({}, { tryCountMax: 1 });
   for (const kind of ["429", "500", "html", "cut"] as const) {
     simulator.faults.next(kind, { retryAfterSeconds: 1 });
-    expect([kind, isUnreachable(await failureOf(exchange.serverTime(signal)))]).toEqual([
+    expect([kind, connectors.isUnreachable(await failureOf(exchange.serverTime(signal)))]).toEqual([
       kind,
       false,
     ]);

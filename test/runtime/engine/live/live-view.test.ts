@@ -19,7 +19,7 @@ const bars = new StreamInput({
 const graph = buildGraph([sma(bars, "close", { length: 3 }).declaration]);
 
 /** A view of a run of one thread that has not begun, and the lines it has logged. */
-function viewed(metricsPort?: number) {
+async function viewed(metricsPort?: number) {
   const lines: Record<string, unknown>[] = [];
   const urls: string[] = [];
   const board = newBoardMemory(1);
@@ -43,7 +43,7 @@ function viewed(metricsPort?: number) {
     thread: 0,
     board,
   } as const;
-  const view = new LiveView({
+  const view = await LiveView.open({
     graph,
     orders: [order],
     meters: newMeterMemory(size),
@@ -67,7 +67,7 @@ function withoutTime(line: Record<string, unknown>): unknown {
 const crash = { thread: 0, partition: 0, node: 1, reason: "on purpose", isQuarantined: false };
 
 test("start, crash, quarantine and stop are a line each, with the deployment and no secret", async () => {
-  const { view, lines } = viewed();
+  const { view, lines } = await viewed();
   expect(view.crashed(crash)).toEqual({ ...crash, name: "sma_3" });
   const untilMs = Date.UTC(2100, 0);
   view.crashed({ ...crash, isQuarantined: true, untilMs });
@@ -106,7 +106,7 @@ test("start, crash, quarantine and stop are a line each, with the deployment and
 });
 
 test("crashes and quarantines are in the metrics, by thread and by node", async () => {
-  const { view, urls } = viewed(0);
+  const { view, urls } = await viewed(0);
   view.crashed(crash);
   view.crashed({ ...crash, isQuarantined: true, untilMs: Date.UTC(2100, 0) });
   view.crashed({ ...crash, isQuarantined: true, untilMs: 0 });
@@ -125,7 +125,7 @@ test("crashes and quarantines are in the metrics, by thread and by node", async 
 });
 
 test("nothing listens without a port", async () => {
-  const { view, urls } = viewed();
+  const { view, urls } = await viewed();
   expect(urls).toEqual([]);
   await view.close({});
 });
