@@ -3,8 +3,12 @@ import { Join } from "../node.ts";
 import { type Context, type FieldOf, type Upstream } from "../typing.ts";
 import { barMsOf } from "./restart.ts";
 
-/** Output of `returns`: the bar's return, and the change of the position at its close. */
-export type ReturnsSchema = { readonly ret: "f64"; readonly traded: "f64" };
+/** Output of `returns`: the bar's return, the change of the position at its close, and what was held. */
+export type ReturnsSchema = {
+  readonly ret: "f64";
+  readonly traded: "f64";
+  readonly held: "f64";
+};
 
 /** Settings of `returns`. */
 export interface ReturnsOptions<P extends Schema, C extends Schema> {
@@ -36,13 +40,15 @@ const weekMs = 7 * 86_400_000;
  *
  *   ret_t     position_{t-1} · (price_t / price_{t-1} − 1) − cost · traded_t
  *   traded_t  |position_t − position_{t-1}|
+ *   held_t    position_{t-1}
  *
  *   R1  No look-ahead: what is decided at the close of t − 1 earns the move from there to the close
  *       of t, and nothing that is decided at t does. The change at t costs at t.
  *   R2  A position is a fraction of the equity: 1 is all of it, 0 none, −1 sold short. It holds until
  *       there is another one, also where it comes on some bars only or on longer bars.
- *   R3  The first position of a run is taken as held before: coming into it costs nothing, for an
- *       output knows its lookback alone.
+ *   R3  An output knows its lookback alone, so no return has the cost of coming into what the first
+ *       bar of a run holds: the report charges `cost` · |held| of that bar, for a run begins without
+ *       a position.
  *   R4  NaN in a position or price gives NaN; a bar without a price gives nothing, and the next
  *       return spans the gap.
  *
@@ -80,7 +86,7 @@ export function returns<P extends Schema, C extends Schema>(
     lookback: 2,
     // Two that have no bar at once must not lose what is held meanwhile (R2).
     onMissing: "last",
-    schema: { ret: "f64", traded: "f64" },
+    schema: { ret: "f64", traded: "f64", held: "f64" },
     params: {
       field,
       positionField,
@@ -101,12 +107,12 @@ function returnOf(
   const { position, price } = windows;
   if (!isNewWithin(price, time, priceAgeMs)) return undefined;
   const after = position.value(positionField);
-  const before = isNewWithin(position, time, positionAgeMs)
+  const held = isNewWithin(position, time, positionAgeMs)
     ? position.value(positionField, -2)
     : after;
-  const traded = Math.abs(after - before);
+  const traded = Math.abs(after - held);
   const move = price.value(field) / price.value(field, -2) - 1;
-  return { ret: before * move - cost * traded, traded };
+  return { ret: held * move - cost * traded, traded, held };
 }
 
 /** True if the window's newest bar is the one that closes now. */

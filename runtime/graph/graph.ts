@@ -15,7 +15,11 @@ import {
 import { definitionIdOf, nodeIdOf } from "./ids.ts";
 import { joinKeys } from "./join-keys.ts";
 
-/** A node with this tag and a field `ret` gives returns: the report compounds them. */
+/**
+ * A node with this tag and a field `ret` gives returns: the report compounds them. It may also have
+ * `traded`, by how much the position changed at the bar's close, `held`, the position through the
+ * bar, and a param `cost`, the fraction of a trade that it costs.
+ */
 export const returnsTag = "returns";
 
 /** Nodes of one strategy, at most. */

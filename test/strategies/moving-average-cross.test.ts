@@ -32,10 +32,13 @@ function expected(closes: readonly number[]) {
     closes.slice(to - n + 1, to + 1).reduce((a, b) => a + b, 0) / n;
   const position = closes.map((_, i) => (i >= 59 && mean(i, 20) > mean(i, 60) ? 1 : 0));
   const returns: number[] = [];
-  let [equity, peak, drawdownMax, trades] = [1, 1, 0, 0];
+  let [equity, peak, drawdownMax, trades] = [1, 1, 0, position[59]!];
   for (let i = 60; i < closes.length; i += 1) {
     const traded = Math.abs(position[i]! - position[i - 1]!);
-    const ret = position[i - 1]! * (closes[i]! / closes[i - 1]! - 1) - 0.001 * traded;
+    // The run begins without a position: the first one is paid with the first return.
+    const paid = i === 60 ? 1 - 0.001 * position[59]! : 1;
+    const own = position[i - 1]! * (closes[i]! / closes[i - 1]! - 1) - 0.001 * traded;
+    const ret = paid * (1 + own) - 1;
     returns.push(ret);
     if (traded > 0) trades += 1;
     equity *= 1 + ret;

@@ -54,12 +54,15 @@ async function compound(
   const tally = tallies.find((own) => own.node === node.index && own.key === key);
   if (tally === undefined) return equity;
   const fields = Object.keys(node.schema);
+  const { cost = 0 } = node.params;
   const range = { start: tally.firstTs, end: tally.lastTs + 1 };
   for await (const batch of store.fetch(seriesOf(graph, node.index, key), range, signal)) {
-    const returns = batch.columns[fields.indexOf("ret")];
-    const traded = batch.columns[fields.indexOf("traded")];
+    const columnOf = (field: string): Float64Array =>
+      batch.columns[fields.indexOf(field)] ?? new Float64Array(batch.count);
+    const [returns, traded, held] = [columnOf("ret"), columnOf("traded"), columnOf("held")];
     for (let i = 0; i < batch.count; i += 1) {
-      equity.add(batch.ts[i] ?? 0, returns?.[i] ?? Number.NaN, traded?.[i] ?? 0);
+      if (batch.ts[i] === tally.firstTs) equity.enter(held[i] ?? 0, Number(cost));
+      equity.add(batch.ts[i] ?? 0, returns[i] ?? 0, traded[i] ?? 0);
     }
   }
   return equity;
@@ -73,6 +76,8 @@ async function compound(
  *   E2  A bar whose return is NaN changes nothing and is counted apart.
  *   E3  The line holds every `stride`-th bar; when it is full every other point goes and the stride
  *       doubles. The newest bar is always its last point.
+ *   E4  It begins without a position: coming into the one that the first bar holds is a trade, and
+ *       what it costs is part of the first return.
  */
 export class Equity {
   readonly #barsPerYear: number;
@@ -80,6 +85,8 @@ export class Equity {
   #barsWithoutValue = 0;
   #trades = 0;
   #equity = 1;
+  /** Cost of a trade before the first bar that no return has paid yet, a fraction of the equity. */
+  #entryCost = 0;
   #peak = 1;
   #drawdownMax = 0;
   /** Mean of the returns, and sum of their squared distances from it (Welford). */
@@ -93,13 +100,22 @@ export class Equity {
     this.#barsPerYear = yearMs / interval.lengthMs;
   }
 
-  /** Takes the next bar: its return, a fraction, and by how much the position changed. */
-  add(ts: number, ret: number, traded: number): void {
+  /** Comes into `position` before the first bar, at a `cost` that is a fraction of it (E4). */
+  enter(position: number, cost: number): void {
+    if (Number.isNaN(position) || position === 0) return;
+    this.#trades += 1;
+    this.#entryCost = cost * Math.abs(position);
+  }
+
+  /** Takes the next bar: its own return, a fraction, and by how much the position changed. */
+  add(ts: number, barReturn: number, traded: number): void {
     if (traded > 0) this.#trades += 1;
-    if (Number.isNaN(ret)) {
+    if (Number.isNaN(barReturn)) {
       this.#barsWithoutValue += 1;
       return;
     }
+    const ret = barReturn - this.#entryCost * (1 + barReturn);
+    this.#entryCost = 0;
     this.#equity *= Math.max(0, 1 + ret);
     this.#peak = Math.max(this.#peak, this.#equity);
     this.#drawdownMax = Math.max(this.#drawdownMax, 1 - this.#equity / this.#peak);

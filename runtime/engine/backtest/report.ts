@@ -38,7 +38,7 @@ export interface EquityReport {
   /** Bars that have a return, and bars whose return is NaN: those leave the equity as it is. */
   readonly bars: number;
   readonly barsWithoutValue: number;
-  /** Bars at which the position changed. */
+  /** Bars at which the position changed, coming into the first one included. */
   readonly trades: number;
   /** Growth of the equity, a fraction: 0.1 is ten percent. */
   readonly totalReturn: number;

@@ -53,6 +53,17 @@ test("what is decided at a close earns the next move, not the one before it (R1)
   ]);
 });
 
+test("each return says what was held through its bar, which the first one has not paid for (R3)", () => {
+  const bars = barsOf();
+  const run = new TaskRun([returns(positionOf(bars), bars, { cost: 0.01 })]);
+  run.feed("bars", "A", [0, 100, 1], [minute, 110, 0], [2 * minute, 110, 0]);
+  const rows = run.take().filter(([name]) => name === "returns");
+  expect(rows.map(([, , , ret, , held]) => [Number(ret!.toFixed(12)), held])).toEqual([
+    [0.09, 1],
+    [0, 0],
+  ]);
+});
+
 test("a short position earns a fall; turning from short to long trades two", () => {
   const rows: Rows = [
     [100, -1],

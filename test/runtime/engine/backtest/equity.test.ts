@@ -51,6 +51,22 @@ test("who has lost all stays at 0 (E1), and NaN leaves the equity as it is (E2)"
   expect(patchy).toMatchObject({ bars: 1, barsWithoutValue: 1, trades: 1, totalReturn: 0.5 });
 });
 
+test("coming into what the first bar holds is a trade that the first return pays (E4)", () => {
+  const equity = new Equity(Interval.of("1h"));
+  equity.enter(-0.5, 0.02);
+  // A half sold short costs 1 %; the bar without a value pays nothing, the next wins 10 % of 0.99.
+  equity.add(0, Number.NaN, 0);
+  equity.add(hour, 0.1, 0);
+  equity.add(2 * hour, 0, 0);
+  const { trades, line, totalReturn } = equity.summary();
+  expect([trades, Number(totalReturn.toFixed(12))]).toEqual([1, 0.089]);
+  expect(line.map(([ts]) => ts)).toEqual([hour, 2 * hour]);
+  const flat = new Equity(Interval.of("1h"));
+  flat.enter(0, 0.02);
+  flat.add(0, 0.5, 0);
+  expect(flat.summary()).toMatchObject({ trades: 0, totalReturn: 0.5 });
+});
+
 // Goal: E3 for every length. Method: each point is compared with the plain product up to its bar.
 test("the line is bounded, rising in time, and ends with the newest bar (E3)", () => {
   fc.assert(
@@ -71,14 +87,15 @@ test("the line is bounded, rising in time, and ends with the newest bar (E3)", (
 
 test("rows that another run has stored before and after this one's outputs do not count", async () => {
   const bars = new StreamInput({ symbols: ["A", "B"], interval: "1h", period: 2, schema: kline });
-  const node = returns(bars, bars, { positionField: "close", name: "worth" });
+  const node = returns(bars, bars, { positionField: "close", name: "worth", cost: 0.5 });
   const graph = buildGraph([node.declaration]);
   const store = await openHistory("memory:", { mode: "write", isSimulated: false }, signal);
   const index = graph.nodes.findIndex(({ name }) => name === "worth");
-  const rows = rowsOf([0.5, 0.25, 1, 0.5].map((ret, i) => [i * hour, ret, 1]));
+  // Of the second row on: half of 1 + 0.25 is left by the cost of what is held, and it doubles.
+  const rows = rowsOf([0.5, 0.25, 1, 0.5].map((ret, i) => [i * hour, ret, 1, 1]));
   await store.persist(seriesOf(graph, index, "A"), { rows, have: [], empty: [] }, signal);
   const tally = { node: index, key: "A", outputs: 2, firstTs: hour, lastTs: 2 * hour };
-  const tallies = [{ ...tally, lastValues: [1, 1] }];
+  const tallies = [{ ...tally, lastValues: [1, 1, 1] }];
   const reports = await equityOf({ graph, store, tallies }, signal);
   expect(
     reports?.map(({ name, key, bars: count, totalReturn, trades }) => [
@@ -89,7 +106,7 @@ test("rows that another run has stored before and after this one's outputs do no
       trades,
     ]),
   ).toEqual([
-    ["worth", "A", 2, 1.5, 2],
+    ["worth", "A", 2, 0.25, 3],
     ["worth", "B", 0, 0, 0],
   ]);
   const none = buildGraph([bars.declaration]);
