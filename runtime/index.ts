@@ -73,6 +73,7 @@ export {
   type HistoryAppend,
   type LatestValue,
   type OpenStateStore,
+  type Pieces,
   type Restored,
   type StateStore,
 } from "./contract/state-store.ts";

@@ -1,8 +1,8 @@
 import { connect, type Socket } from "node:net";
 
 /**
- * A socket to Redis that sends bytes as they are and drops what comes back: nothing that speaks to
- * the server does less. One call at a time.
+ * A socket to Redis that sends bytes as they are and does not look at what comes back: nothing that
+ * speaks to the server does less. One call at a time.
  */
 export class RawRedis {
   readonly #socket: Socket;
@@ -30,23 +30,23 @@ export class RawRedis {
     return await promise;
   }
 
-  /** Bytes of the value under `key`, which are dropped as they come. */
-  async get(key: string): Promise<number> {
+  /** Copies the value under `key` to the start of `target` as it comes; how many bytes it has. */
+  async get(key: string, target: Uint8Array): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
-    let head = "";
     let length = -1;
-    let left = 0;
+    let read = 0;
     this.#onFault = reject;
     this.#onBytes = (bytes) => {
-      left -= bytes.length;
+      let from = 0;
       if (length < 0) {
-        head += bytes.toString("latin1", 0, 32);
-        const end = head.indexOf("\r\n");
-        if (end < 0) return;
-        length = Number(head.slice(1, end));
-        left += end + 2 + length + 2;
+        // The head is one line of a few bytes, which come at once.
+        from = bytes.indexOf("\r\n") + 2;
+        length = Number(bytes.toString("latin1", 1, from - 2));
       }
-      if (left === 0) resolve(length);
+      const some = bytes.subarray(from, from + Math.max(0, length - read));
+      target.set(some, Math.min(read, length));
+      read += bytes.length - from;
+      if (read === length + 2) resolve(length);
     };
     this.#send(["GET", key]);
     return await promise;

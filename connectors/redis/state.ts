@@ -3,6 +3,7 @@ import {
   type CommitResult,
   type HistoryAppend,
   type LatestValue,
+  type Pieces,
   QmtlError,
   type Restored,
   type StateStore,
@@ -21,7 +22,9 @@ import {
 } from "./scripts.ts";
 
 /** Bytes of state that one reply of a restore carries, roughly; a larger piece comes alone. */
-const replyBytesMax = 4 * 2 ** 20;
+const replyBytesMax = 2 ** 20;
+/** Replies that are on their way while one is taken in: the server works meanwhile. */
+const readAheadMax = 2;
 /** Bytes of a delta that go to the script as an argument; a larger one is pushed before it. */
 const argumentBytesMax = 16_384;
 /** Commands in one write, and records in one append: neither client nor server is held for long. */
@@ -46,7 +49,7 @@ export async function openState(url: string, signal: AbortSignal): Promise<State
   }
 }
 
-/** What `acquire` learns before it reads the bytes. */
+/** What `acquire` learns before the bytes are read. */
 interface Acquired {
   readonly epoch: number;
   readonly commit: number;
@@ -58,9 +61,9 @@ interface Acquired {
 }
 
 /**
- * Checkpoints in Redis. S1 to S3 hold because each write is one script. `acquire` reads base and
- * log after its script, in replies of bounded size: the new epoch keeps the owner before from
- * changing them, and if a next owner took the task meanwhile, the read is refused (S4).
+ * Checkpoints in Redis. S1 to S3 hold because each write is one script. Base and log are read after
+ * `acquire`, in replies of bounded size: the new epoch keeps the owner before from changing them,
+ * and if a next owner took the task meanwhile, the read is refused at its end (S4).
  */
 class RedisState implements StateStore {
   readonly warnings: readonly string[];
@@ -75,30 +78,13 @@ class RedisState implements StateStore {
     const action = `acquire the task "${task}"`;
     const keys = taskKeys(task);
     const script = { script: acquireScript, keys: [keys.meta, keys.base, keys.log], args: [] };
-    const { epoch, commit, meta, ...sizes } = acquiredOf(await this.#one(action, script, signal));
-    const base: Uint8Array[] = [];
-    for (const indexes of groupsOf(sizes.pieces)) {
-      const read = { name: "HMGET", args: [keys.base, ...indexes] };
-      base.push(...listOf(await this.#one(action, read, signal)));
-    }
-    const log: Uint8Array[] = [];
-    const meanBytes = Math.max(1, sizes.logBytes / Math.max(1, sizes.logCount));
-    const step = Math.max(1, Math.floor(replyBytesMax / meanBytes));
-    for (let from = 0; from < sizes.logCount; from += step) {
-      const to = Math.min(from + step, sizes.logCount) - 1;
-      const read = { name: "LRANGE", args: [keys.log, from, to] };
-      log.push(...listOf(await this.#one(action, read, signal)));
-    }
-    const owner = await this.#one(action, { name: "HGET", args: [keys.meta, "epoch"] }, signal);
-    const isRead = base.length === sizes.pieces.length && log.length === sizes.logCount;
-    if (numberOf(owner) !== epoch || !isRead) {
-      throw new QmtlError(
-        "CHECKPOINT_FENCED",
-        `Cannot ${action}: another owner took it while it was read (epoch ${numberOf(owner)}), wanted to own it (epoch ${epoch})`,
-        { task, epoch },
-      );
-    }
-    return { epoch, commit, meta, base, log };
+    const acquired = acquiredOf(await this.#one(action, script, signal));
+    const { epoch, commit, meta, pieces, logCount } = acquired;
+    const base = groupsOf(pieces).map((some) => ({ name: "HMGET", args: [keys.base, ...some] }));
+    const log = rangesOf(acquired).map((range) => ({ name: "LRANGE", args: [keys.log, ...range] }));
+    const read = (commands: readonly Request[], count: number): Pieces =>
+      this.#pieces({ action, task, epoch, commands, count }, signal);
+    return { epoch, commit, meta, base: read(base, pieces.length), log: read(log, logCount) };
   }
 
   async stageBase(
@@ -170,6 +156,34 @@ class RedisState implements StateStore {
     this.#connection.close();
   }
 
+  /** What `commands` read, in order, with some replies read ahead. */
+  async *#pieces(read: PiecesRead, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
+    const { action, task, epoch, commands, count } = read;
+    const coming: Promise<unknown>[] = [];
+    let found = 0;
+    for (let next = 0; next < commands.length || coming.length > 0; ) {
+      for (; next < commands.length && coming.length <= readAheadMax; next += 1) {
+        const reply = this.#one(action, commands[next] ?? { name: "PING", args: [] }, signal);
+        // Those behind one that fails are never looked at.
+        reply.catch(() => undefined);
+        coming.push(reply);
+      }
+      for (const piece of listOf(await coming.shift())) {
+        found += 1;
+        yield piece;
+      }
+    }
+    if (count === 0) return;
+    const { meta } = taskKeys(task);
+    const owner = await this.#one(action, { name: "HGET", args: [meta, "epoch"] }, signal);
+    if (numberOf(owner) === epoch && found === count) return;
+    throw new QmtlError(
+      "CHECKPOINT_FENCED",
+      `Cannot ${action}: another owner took it while it was read (epoch ${numberOf(owner)}), wanted to own it (epoch ${epoch})`,
+      { task, epoch },
+    );
+  }
+
   /** One command that is safe to repeat. */
   async #one(action: string, command: Request, signal: AbortSignal): Promise<unknown> {
     const call = { action, commands: [command], isRepeatable: true };
@@ -185,6 +199,15 @@ class RedisState implements StateStore {
       await this.#connection.execute({ action, commands: batch, isRepeatable: true }, signal);
     }
   }
+}
+
+/** A base or a log to be read: `count` pieces by `commands`. */
+interface PiecesRead {
+  readonly action: string;
+  readonly task: string;
+  readonly epoch: number;
+  readonly commands: readonly Request[];
+  readonly count: number;
 }
 
 /** Only the newest `keep` are sent: those before them would be trimmed at once. */
@@ -231,6 +254,17 @@ function groupsOf(pieces: Acquired["pieces"]): readonly (readonly number[])[] {
     room -= bytes;
   }
   return groups;
+}
+
+/** First and last index of the deltas that fit one reply, by their mean size. */
+function rangesOf({ logCount, logBytes }: Acquired): readonly (readonly [number, number])[] {
+  const meanBytes = Math.max(1, logBytes / Math.max(1, logCount));
+  const step = Math.max(1, Math.floor(replyBytesMax / meanBytes));
+  const ranges: [number, number][] = [];
+  for (let from = 0; from < logCount; from += step) {
+    ranges.push([from, Math.min(from + step, logCount) - 1]);
+  }
+  return ranges;
 }
 
 /**

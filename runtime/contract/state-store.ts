@@ -1,7 +1,10 @@
 /** What a commit came to (DESIGN §7). */
 export type CommitResult = "OK" | "FENCED" | "DUP" | "GAP";
 
-/** Everything a task gets back when it takes ownership. */
+/** Pieces of state in their order, gone through once; large state is read as it is asked for. */
+export type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
+/** Everything a task gets back when it takes ownership; base first, then log. */
 export interface Restored {
   /** The new epoch: one more than the last owner's. */
   readonly epoch: number;
@@ -10,9 +13,9 @@ export interface Restored {
   /** `meta` of the last commit, undefined if there is none. */
   readonly meta: Uint8Array | undefined;
   /** Pieces of the base in the order they were staged. */
-  readonly base: readonly Uint8Array[];
+  readonly base: Pieces;
   /** Deltas committed since the base, oldest first. */
-  readonly log: readonly Uint8Array[];
+  readonly log: Pieces;
 }
 
 /** One commit: state and position move together. */
@@ -59,7 +62,8 @@ export interface HistoryAppend {
  */
 export interface StateStore {
   /**
-   * Takes ownership: epoch + 1, returns all.
+   * Takes ownership: epoch + 1, returns all. Reading base and log ends with `signal` too, and with
+   * CHECKPOINT_FENCED if a next owner has taken the task by its end.
    *
    * @throws QmtlError STORE_UNAVAILABLE (retry: backoff); calling it again is safe.
    */

@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { type Commit, type Restored, type StateStore } from "../../runtime/index.ts";
+import { type Commit, type Pieces, type Restored, type StateStore } from "../../runtime/index.ts";
 
 /** Longest a test of the suite takes, ms. */
 export const timeoutMs = 60_000;
@@ -17,8 +17,21 @@ export function commitOf(epoch: number, commit: number, fields: Partial<Commit> 
   return { epoch, commit, meta, delta, swapsBase: false, ...fields };
 }
 
+/** All of a restore. */
+export interface Whole extends Restored {
+  readonly base: readonly Uint8Array[];
+  readonly log: readonly Uint8Array[];
+}
+
+/** Takes `task`, and reads all that is given back. */
+export async function acquired(store: StateStore, task: string, on = signal()): Promise<Whole> {
+  const restored = await store.acquire(task, on);
+  const base = await listOf(restored.base);
+  return { ...restored, base, log: await listOf(restored.log) };
+}
+
 /** What a test compares of a restore: an empty delta says nothing and may be left out of the log. */
-export function readable(restored: Restored): Record<string, unknown> {
+export function readable(restored: Whole): Record<string, unknown> {
   return {
     commit: restored.commit,
     meta: restored.meta && textOf(restored.meta),
@@ -63,7 +76,7 @@ export class StateModel {
 
   async check(store: StateStore, task: string, step: Step): Promise<void> {
     if (step.kind === "acquire") {
-      const restored = await store.acquire(task, signal());
+      const restored = await acquired(store, task);
       expect(readable(restored)).toEqual(this.state);
       this.#epoch = restored.epoch;
       this.#staged.clear();
@@ -98,4 +111,10 @@ export class StateModel {
       log: [...(swapsBase ? [] : log), `delta ${number}`],
     };
   }
+}
+
+async function listOf(pieces: Pieces): Promise<readonly Uint8Array[]> {
+  const list: Uint8Array[] = [];
+  for await (const piece of pieces) list.push(piece);
+  return list;
 }

@@ -3,6 +3,7 @@ import * as fc from "fast-check";
 import { hasCode, type StateStore } from "../../runtime/index.ts";
 import { failureOf } from "./failure-of.ts";
 import {
+  acquired,
   bytes,
   commitOf,
   newName,
@@ -56,27 +57,27 @@ export function runStateStoreSuite(subject: StateCase): void {
 
   check("a task nobody owned restores nothing; each owner's epoch is one more", async (store) => {
     const task = newName();
-    const first = await store.acquire(task, signal());
+    const first = await acquired(store, task);
     expect(readable(first)).toEqual(nothing);
     expect(first.epoch).toBe(1);
-    expect((await store.acquire(task, signal())).epoch).toBe(2);
-    expect((await store.acquire(newName(), signal())).epoch).toBe(1);
+    expect((await acquired(store, task)).epoch).toBe(2);
+    expect((await acquired(store, newName())).epoch).toBe(1);
   });
 
   check("acquire() returns what the last OK commit left (S4)", async (store) => {
     const task = newName();
-    const { epoch } = await store.acquire(task, signal());
+    const { epoch } = await acquired(store, task);
     expect(await store.commit(task, commitOf(epoch, 1), signal())).toBe("OK");
     expect(await store.commit(task, commitOf(epoch, 2), signal())).toBe("OK");
     const want = { commit: 2, meta: "meta 2", base: [], log: ["delta 1", "delta 2"] };
-    expect(readable(await store.acquire(task, signal()))).toEqual(want);
+    expect(readable(await acquired(store, task))).toEqual(want);
   });
 
   check(
     "a commit is OK once, then DUP; one ahead is a GAP; only OK changes anything (S1)",
     async (store) => {
       const task = newName();
-      const { epoch } = await store.acquire(task, signal());
+      const { epoch } = await acquired(store, task);
       const results: string[] = [];
       for (const number of [2, 1, 1, 3, 2, 1, 2, 5]) {
         const delta = bytes(`delta ${number} at ${results.length}`);
@@ -84,15 +85,15 @@ export function runStateStoreSuite(subject: StateCase): void {
       }
       expect(results).toEqual(["GAP", "OK", "DUP", "GAP", "OK", "DUP", "DUP", "GAP"]);
       const want = { commit: 2, meta: "meta 2", base: [], log: ["delta 1 at 1", "delta 2 at 4"] };
-      expect(readable(await store.acquire(task, signal()))).toEqual(want);
+      expect(readable(await acquired(store, task))).toEqual(want);
     },
   );
 
   check("an owner of another epoch is FENCED, whatever number it commits (S1)", async (store) => {
     const task = newName();
-    const old = await store.acquire(task, signal());
+    const old = await acquired(store, task);
     expect(await store.commit(task, commitOf(old.epoch, 1), signal())).toBe("OK");
-    const owner = await store.acquire(task, signal());
+    const owner = await acquired(store, task);
     for (const number of [1, 2, 3]) {
       for (const epoch of [old.epoch, owner.epoch + 1, 0]) {
         expect(await store.commit(task, commitOf(epoch, number), signal())).toBe("FENCED");
@@ -105,7 +106,7 @@ export function runStateStoreSuite(subject: StateCase): void {
 
   check("a base that a commit names replaces base and log, all as one (S2, S3)", async (store) => {
     const task = newName();
-    const { epoch } = await store.acquire(task, signal());
+    const { epoch } = await acquired(store, task);
     for (const number of [1, 2]) await store.commit(task, commitOf(epoch, number), signal());
     // Pieces come in any order, and twice after a lost reply.
     for (const [index, text] of [
@@ -120,12 +121,12 @@ export function runStateStoreSuite(subject: StateCase): void {
     expect(await store.commit(task, commitOf(epoch, 3, { swapsBase: true }), signal())).toBe("OK");
     expect(await store.commit(task, commitOf(epoch, 4), signal())).toBe("OK");
     const want = { commit: 4, meta: "meta 4", base: ["a", "b", "c"], log: ["delta 3", "delta 4"] };
-    expect(readable(await store.acquire(task, signal()))).toEqual(want);
+    expect(readable(await acquired(store, task))).toEqual(want);
   });
 
   check("the next base drops the one before it and the log before its commit", async (store) => {
     const task = newName();
-    const { epoch } = await store.acquire(task, signal());
+    const { epoch } = await acquired(store, task);
     await stage(store, task, [epoch, 1, 0, "old"]);
     await stage(store, task, [epoch, 1, 1, "older"]);
     await store.commit(task, commitOf(epoch, 1, { swapsBase: true }), signal());
@@ -134,32 +135,32 @@ export function runStateStoreSuite(subject: StateCase): void {
     const swap = commitOf(epoch, 3, { swapsBase: true, delta: new Uint8Array(0) });
     expect(await store.commit(task, swap, signal())).toBe("OK");
     const want = { commit: 3, meta: "meta 3", base: ["new"], log: [] };
-    expect(readable(await store.acquire(task, signal()))).toEqual(want);
+    expect(readable(await acquired(store, task))).toEqual(want);
   });
 
   check("a base that no commit names is dropped by the next acquire (S3)", async (store) => {
     const task = newName();
-    const old = await store.acquire(task, signal());
+    const old = await acquired(store, task);
     await store.commit(task, commitOf(old.epoch, 1), signal());
     for (const index of [0, 1, 2]) await stage(store, task, [old.epoch, 2, index, "stale"]);
-    const owner = await store.acquire(task, signal());
+    const owner = await acquired(store, task);
     expect(readable(owner)).toEqual({ commit: 1, meta: "meta 1", base: [], log: ["delta 1"] });
     await stage(store, task, [owner.epoch, 2, 0, "fresh"]);
     await store.commit(task, commitOf(owner.epoch, 2, { swapsBase: true }), signal());
-    expect((await store.acquire(task, signal())).base).toEqual([bytes("fresh")]);
+    expect((await acquired(store, task)).base).toEqual([bytes("fresh")]);
   });
 
   check(
     "a base that is staged ahead survives the swap of the one before it (S3)",
     async (store) => {
       const task = newName();
-      const { epoch } = await store.acquire(task, signal());
+      const { epoch } = await acquired(store, task);
       for (const number of [2, 1]) await stage(store, task, [epoch, number, 0, `base ${number}`]);
       for (const number of [1, 2]) {
         const swap = commitOf(epoch, number, { swapsBase: true });
         expect(await store.commit(task, swap, signal())).toBe("OK");
       }
-      expect(readable(await store.acquire(task, signal()))).toMatchObject({ base: ["base 2"] });
+      expect(readable(await acquired(store, task))).toMatchObject({ base: ["base 2"] });
     },
   );
 
@@ -167,14 +168,14 @@ export function runStateStoreSuite(subject: StateCase): void {
     "a piece repeated after its commit went through leaves the base in use alone",
     async (store) => {
       const task = newName();
-      const { epoch } = await store.acquire(task, signal());
+      const { epoch } = await acquired(store, task);
       await stage(store, task, [epoch, 1, 0, "base"]);
       const swap = commitOf(epoch, 1, { swapsBase: true });
       expect(await store.commit(task, swap, signal())).toBe("OK");
       expect(await stage(store, task, [epoch, 1, 0, "base"])).toBe("OK");
       expect(await stage(store, task, [epoch, 1, 1, "late"])).toBe("OK");
       expect(await store.commit(task, swap, signal())).toBe("DUP");
-      const restored = await store.acquire(task, signal());
+      const restored = await acquired(store, task);
       expect(readable(restored)).toEqual({
         commit: 1,
         meta: "meta 1",
@@ -186,16 +187,16 @@ export function runStateStoreSuite(subject: StateCase): void {
 
   check("a staged base is not seen before a commit names it (S2)", async (store) => {
     const task = newName();
-    const { epoch } = await store.acquire(task, signal());
+    const { epoch } = await acquired(store, task);
     await stage(store, task, [epoch, 1, 0, "staged"]);
     await store.commit(task, commitOf(epoch, 1), signal());
     const want = { commit: 1, meta: "meta 1", base: [], log: ["delta 1"] };
-    expect(readable(await store.acquire(task, signal()))).toEqual(want);
+    expect(readable(await acquired(store, task))).toEqual(want);
   });
 
   check("bytes come back exactly: all values, none, and 3 MB in pieces (S4)", async (store) => {
     const task = newName();
-    const { epoch } = await store.acquire(task, signal());
+    const { epoch } = await acquired(store, task);
     const all = Uint8Array.from({ length: 256 }, (_, i) => i);
     const large = crypto.getRandomValues(new Uint8Array(65_536));
     const pieces = Array.from({ length: 48 }, (_, i) => Uint8Array.from(large, (byte) => byte ^ i));
@@ -204,19 +205,19 @@ export function runStateStoreSuite(subject: StateCase): void {
     }
     const first = commitOf(epoch, 1, { swapsBase: true, meta: all, delta: all });
     expect(await store.commit(task, first, signal())).toBe("OK");
-    const restored = await store.acquire(task, signal());
+    const restored = await acquired(store, task);
     expect(restored.meta).toEqual(all);
     expect(restored.log).toEqual([all]);
     expect(restored.base.length).toBe(48);
     expect(Bun.hash(Buffer.concat(restored.base))).toBe(Bun.hash(Buffer.concat(pieces)));
     const none = commitOf(restored.epoch, 2, { meta: new Uint8Array(0) });
     expect(await store.commit(task, none, signal())).toBe("OK");
-    expect((await store.acquire(task, signal())).meta).toEqual(new Uint8Array(0));
+    expect((await acquired(store, task)).meta).toEqual(new Uint8Array(0));
   });
 
   check("the caller's bytes are its own again when a call returns", async (store) => {
     const task = newName();
-    const { epoch } = await store.acquire(task, signal());
+    const { epoch } = await acquired(store, task);
     const buffer = bytes("before");
     await store.stageBase(task, { epoch, commit: 1, index: 0, bytes: buffer }, signal());
     const commit = { epoch, commit: 1, meta: buffer, delta: buffer, swapsBase: true };
@@ -227,20 +228,20 @@ export function runStateStoreSuite(subject: StateCase): void {
       signal(),
     );
     buffer.set(bytes("after!"));
-    const restored = await store.acquire(task, signal());
+    const restored = await acquired(store, task);
     const want = { commit: 1, meta: "before", base: ["before"], log: ["before"] };
     expect(readable(restored)).toEqual(want);
     restored.meta?.fill(0);
     restored.log[0]?.fill(0);
-    expect(readable(await store.acquire(task, signal()))).toEqual(want);
+    expect(readable(await acquired(store, task))).toEqual(want);
     expect((await store.getLatest(task, "1m", signal()))?.value).toEqual(bytes("before"));
     expect(await store.getHistory(task, "1m", 9, signal())).toEqual([bytes("before")]);
   });
 
   check("drop() removes a task's state and fences the owners it had", async (store) => {
     const [task, other] = [newName(), newName()];
-    const { epoch } = await store.acquire(task, signal());
-    await store.acquire(other, signal());
+    const { epoch } = await acquired(store, task);
+    await acquired(store, other);
     await store.commit(other, commitOf(1, 1), signal());
     await stage(store, task, [epoch, 1, 0, "base"]);
     await store.commit(task, commitOf(epoch, 1, { swapsBase: true }), signal());
@@ -251,19 +252,19 @@ export function runStateStoreSuite(subject: StateCase): void {
     for (const number of [1, 2]) {
       expect(await store.commit(task, commitOf(epoch, number), signal())).toBe("FENCED");
     }
-    const next = await store.acquire(task, signal());
+    const next = await acquired(store, task);
     expect(readable(next)).toEqual(nothing);
     expect(next.epoch).toBeGreaterThan(epoch);
     expect(await store.commit(task, commitOf(epoch, 1), signal())).toBe("FENCED");
-    expect(readable(await store.acquire(other, signal()))).toMatchObject({ commit: 1 });
+    expect(readable(await acquired(store, other))).toMatchObject({ commit: 1 });
   });
 
   check("two openers see one state; the one that acquired last owns it", async (store, fresh) => {
     const task = newName();
     const second = await fresh.open();
-    const old = await store.acquire(task, signal());
+    const old = await acquired(store, task);
     await store.commit(task, commitOf(old.epoch, 1), signal());
-    const owner = await second.acquire(task, signal());
+    const owner = await acquired(second, task);
     expect(readable(owner)).toMatchObject({ commit: 1, log: ["delta 1"] });
     expect(await store.commit(task, commitOf(old.epoch, 2), signal())).toBe("FENCED");
     expect(await second.commit(task, commitOf(owner.epoch, 2), signal())).toBe("OK");
@@ -273,7 +274,7 @@ export function runStateStoreSuite(subject: StateCase): void {
   check("names with any characters keep tasks and nodes apart", async (store) => {
     const names = uglyNames.map((name) => `${name}/${crypto.randomUUID()}`);
     for (const name of names) {
-      const { epoch } = await store.acquire(name, signal());
+      const { epoch } = await acquired(store, name);
       await store.commit(name, commitOf(epoch, 1, { meta: bytes(name) }), signal());
       await store.putLatest(
         [{ nodeId: name, interval: "1m", value: bytes(name), ts: 5 }],
@@ -285,7 +286,7 @@ export function runStateStoreSuite(subject: StateCase): void {
       );
     }
     for (const name of names) {
-      expect(readable(await store.acquire(name, signal()))).toMatchObject({ meta: name });
+      expect(readable(await acquired(store, name))).toMatchObject({ meta: name });
       const latest = await store.getLatest(name, "1m", signal());
       expect(latest).toEqual({ nodeId: name, interval: "1m", value: bytes(name), ts: 5 });
       expect(await store.getHistory(name, "1m", 9, signal())).toEqual([bytes(name)]);
@@ -353,13 +354,13 @@ export function runStateStoreSuite(subject: StateCase): void {
 
   check("an aborted call rejects with the signal's reason and changes nothing", async (store) => {
     const task = newName();
-    const { epoch } = await store.acquire(task, signal());
+    const { epoch } = await acquired(store, task);
     const reason = new Error("enough");
     const aborted = AbortSignal.abort(reason);
     for (const call of callsOf(store, task, epoch, aborted)) {
       expect(await failureOf(call)).toBe(reason);
     }
-    const after = await store.acquire(task, signal());
+    const after = await acquired(store, task);
     expect(readable(after)).toEqual(nothing);
     expect(after.epoch).toBe(epoch + 1);
     expect(await store.getLatest(task, "1m", signal())).toBeUndefined();
@@ -376,13 +377,13 @@ export function runStateStoreSuite(subject: StateCase): void {
   if (subject.isDurable) {
     check("state is there when the store is opened again", async (store, fresh) => {
       const task = newName();
-      const { epoch } = await store.acquire(task, signal());
+      const { epoch } = await acquired(store, task);
       await stage(store, task, [epoch, 1, 0, "base"]);
       await store.commit(task, commitOf(epoch, 1, { swapsBase: true }), signal());
       await store.commit(task, commitOf(epoch, 2), signal());
       await store.close();
       const again = await fresh.open();
-      const restored = await again.acquire(task, signal());
+      const restored = await acquired(again, task);
       expect(restored.epoch).toBe(epoch + 1);
       const want = { commit: 2, meta: "meta 2", base: ["base"], log: ["delta 1", "delta 2"] };
       expect(readable(restored)).toEqual(want);
@@ -404,10 +405,10 @@ export function runStateStoreSuite(subject: StateCase): void {
       fc.array(step, { maxLength: 40, size: "max" }),
       async (steps) => {
         const task = newName();
-        const { epoch } = await store.acquire(task, signal());
+        const { epoch } = await acquired(store, task);
         const model = new StateModel(epoch);
         for (const one of steps) await model.check(store, task, one);
-        expect(readable(await store.acquire(task, signal()))).toEqual(model.state);
+        expect(readable(await acquired(store, task))).toEqual(model.state);
       },
     );
     await fc.assert(property, { numRuns: subject.histories });

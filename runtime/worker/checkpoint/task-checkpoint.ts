@@ -1,12 +1,12 @@
-import { type Restored, type StateStore } from "../../contract/state-store.ts";
+import { type Pieces, type StateStore } from "../../contract/state-store.ts";
 import { systemClock } from "../../core/clock.ts";
 import { errorText, hasCode, QmtlError } from "../../core/errors.ts";
 import { ByteReader, ByteWriter, corrupt } from "./bytes.ts";
 import { type CheckpointPart } from "./parts.ts";
 
 /** Version of meta's form. */
-const format = 1;
-/** Bytes of one piece of a staged base. */
+const format = 2;
+/** Bytes of one piece of a base, roughly: what a restore reads, checks and takes in at a time. */
 const pieceBytesMax = 1 << 20;
 /** A log below this is never rewritten into a base, however small the base. */
 const logBytesMin = 1 << 20;
@@ -31,9 +31,9 @@ interface Meta extends Position {
 
 /** A state that was copied at a batch boundary and waits to be committed. */
 export interface Snapshot {
-  readonly delta: Uint8Array;
-  /** A base in place of the log, cut into pieces. */
-  readonly base: readonly Uint8Array[];
+  readonly delta: Uint8Array<ArrayBuffer>;
+  /** A base in place of the log: deltas that begin with nothing. */
+  readonly base: readonly Uint8Array<ArrayBuffer>[];
 }
 
 /**
@@ -54,6 +54,8 @@ export class TaskCheckpoint {
   #commit = 0;
   #baseBytes = 0;
   #logBytes = 0;
+  /** True if the last delta left nothing for a next one. */
+  #isWhole = true;
 
   /** `name` is `deployment/stage/partition`, `plan` the hash of what the state belongs to. */
   constructor(name: string, store: StateStore, parts: readonly CheckpointPart[], plan: string) {
@@ -69,38 +71,29 @@ export class TaskCheckpoint {
    * @throws QmtlError CHECKPOINT_PLAN_CHANGED, CHECKPOINT_CORRUPT, STORE_* .
    */
   async restore(signal: AbortSignal): Promise<Position | undefined> {
-    const restored = await repeat(
-      async () => await this.#store.acquire(this.#name, signal),
-      signal,
-    );
-    this.#epoch = restored.epoch;
-    this.#commit = restored.commit;
-    if (restored.meta === undefined) return undefined;
-    const meta = this.#metaOf(restored.meta);
-    this.#read(restored);
-    return meta;
+    return await repeat(async () => await this.#restore(signal), signal);
   }
 
   /** Copies what changed since the last snapshot. O(changed rows). */
   snapshot(): Snapshot {
     const isBase = this.#logBytes > Math.max(this.#baseBytes, logBytesMin);
     if (!isBase) {
-      const delta = this.#write((part) => part.writeDelta(this.#writer));
+      const delta = this.#write(Number.POSITIVE_INFINITY);
       this.#logBytes += delta.length;
       return { delta, base: [] };
     }
-    const base = this.#write((part) => part.writeBase(this.#writer));
-    this.#baseBytes = base.length;
+    for (const part of this.#parts) part.beginBase();
+    const base: Uint8Array<ArrayBuffer>[] = [];
+    do base.push(this.#write(pieceBytesMax));
+    while (!this.#isWhole);
+    this.#baseBytes = sizeOf(base);
     this.#logBytes = 0;
-    const pieces: Uint8Array[] = [];
-    for (let at = 0; at < base.length; at += pieceBytesMax) {
-      pieces.push(base.subarray(at, at + pieceBytesMax));
-    }
-    return { delta: new Uint8Array(0), base: pieces };
+    return { delta: new Uint8Array(0), base };
   }
 
   /**
-   * Commits a snapshot with the position it belongs to. Calls never overlap.
+   * Commits a snapshot with the position it belongs to, and takes its bytes back. Calls never
+   * overlap.
    *
    * @throws QmtlError CHECKPOINT_FENCED if another owner took over, CHECKPOINT_GAP.
    */
@@ -136,6 +129,9 @@ export class TaskCheckpoint {
     }
     // OK, or DUP: an earlier try of this very commit went through.
     this.#commit = commit;
+    for (const piece of [snapshot.delta, ...snapshot.base]) {
+      if (piece.length > 0) this.#writer.giveBack(piece);
+    }
   }
 
   /** Forgets the task: nothing of it is restored any more. */
@@ -143,10 +139,26 @@ export class TaskCheckpoint {
     await repeat(async () => await this.#store.drop(this.#name, signal), signal);
   }
 
-  #write(write: (part: CheckpointPart) => void): Uint8Array {
-    this.#writer.reset();
-    for (const part of this.#parts) write(part);
+  /** A delta of all parts, of about `bytesMax` bytes. */
+  #write(bytesMax: number): Uint8Array<ArrayBuffer> {
+    this.#writer.reset(bytesMax);
+    this.#isWhole = true;
+    for (const part of this.#parts) {
+      if (!part.writeDelta(this.#writer)) this.#isWhole = false;
+    }
     return this.#writer.finish();
+  }
+
+  async #restore(signal: AbortSignal): Promise<Position | undefined> {
+    const restored = await this.#store.acquire(this.#name, signal);
+    this.#epoch = restored.epoch;
+    this.#commit = restored.commit;
+    if (restored.meta === undefined) return undefined;
+    const meta = this.#metaOf(restored.meta);
+    // If the store is lost in between, all is read again from the start, which parts allow.
+    this.#baseBytes = await this.#read(restored.base);
+    this.#logBytes = await this.#read(restored.log);
+    return meta;
   }
 
   #metaOf(bytes: Uint8Array): Meta {
@@ -159,16 +171,17 @@ export class TaskCheckpoint {
     );
   }
 
-  #read({ base, log }: Restored): void {
-    this.#baseBytes = base.reduce((sum, piece) => sum + piece.length, 0);
-    this.#logBytes = log.reduce((sum, piece) => sum + piece.length, 0);
-    const pieces = [...(base.length === 0 ? [] : [Buffer.concat(base)]), ...log];
-    for (const piece of pieces) {
+  /** Takes in `pieces` as they come; how many bytes that were. */
+  async #read(pieces: Pieces): Promise<number> {
+    let bytes = 0;
+    for await (const piece of pieces) {
+      bytes += piece.length;
       if (piece.length === 0) continue;
       const reader = new ByteReader(piece);
       for (const part of this.#parts) part.read(reader);
       if (!reader.isAtEnd) throw corrupt("more state than this plan has");
     }
+    return bytes;
   }
 
   #fenced(): QmtlError {
@@ -205,4 +218,8 @@ export async function repeat<T>(work: () => Promise<T>, signal: AbortSignal): Pr
       pauseMs = Math.min(retryMsMax, pauseMs * 2);
     }
   }
+}
+
+function sizeOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, piece) => sum + piece.length, 0);
 }

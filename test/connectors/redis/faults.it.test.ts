@@ -4,6 +4,7 @@ import { openState } from "../../../connectors/redis/index.ts";
 import { type Server, startRedis } from "../../../runtime/cli/servers/index.ts";
 import { type Commit, hasCode, type StateStore } from "../../../runtime/index.ts";
 import { failureOf } from "../../contract/failure-of.ts";
+import { acquired } from "../../contract/state-model.ts";
 import { killRounds } from "../../harness/kill-rounds.ts";
 import { describeWithServers, uniqueName } from "../../harness/servers.ts";
 import { TcpProxy } from "../../harness/tcp-proxy.ts";
@@ -75,7 +76,7 @@ describeWithServers(["redis"], "redis:// when the network fails", (started) => {
     await using link = await throughProxy(started().redis);
     const { proxy, store, direct } = link;
     const task = newTask();
-    const { epoch } = await store.acquire(task, signal);
+    const { epoch } = await acquired(store, task, signal);
     expect(await store.commit(task, commitOf(epoch, 1), signal)).toBe("OK");
     proxy.set({ replies: "cut" });
     const failure = await failureOf(store.commit(task, commitOf(epoch, 2), signal));
@@ -86,7 +87,7 @@ describeWithServers(["redis"], "redis:// when the network fails", (started) => {
     proxy.heal();
     expect(await store.commit(task, commitOf(epoch, 2), signal)).toBe("DUP");
     expect(await store.commit(task, commitOf(epoch, 3), signal)).toBe("OK");
-    const restored = await direct.acquire(task, signal);
+    const restored = await acquired(direct, task, signal);
     expect(restored.commit).toBe(3);
     expect(restored.log.map(textOf)).toEqual(["delta 1", "delta 2", "delta 3"]);
   });
@@ -105,7 +106,7 @@ describeWithServers(["redis"], "redis:// when the network fails", (started) => {
       proxy.heal();
       return await running;
     };
-    const { epoch } = await losingReplies(async () => await store.acquire(task, signal));
+    const { epoch } = await losingReplies(async () => await acquired(store, task, signal));
     expect(epoch).toBe(2);
     const piece = { epoch, commit: 1, index: 0, bytes: bytes("base") };
     expect(await losingReplies(async () => await store.stageBase(task, piece, signal))).toBe("OK");
@@ -116,18 +117,18 @@ describeWithServers(["redis"], "redis:// when the network fails", (started) => {
     await losingReplies(async () => await store.putLatest([latest], signal));
     const append = { ...node, values: [bytes("a"), bytes("b"), bytes("c")], keep: 2 };
     await losingReplies(async () => await store.appendHistory([append], signal));
-    expect((await direct.acquire(task, signal)).base.map(textOf)).toEqual(["base"]);
+    expect((await acquired(direct, task, signal)).base.map(textOf)).toEqual(["base"]);
     expect((await direct.getLatest(task, "1m", signal))?.ts).toBe(5);
     expect((await direct.getHistory(task, "1m", 9, signal)).map(textOf)).toEqual(["c", "b"]);
     await losingReplies(async () => await store.drop(task, signal));
-    expect((await direct.acquire(task, signal)).base).toEqual([]);
+    expect((await acquired(direct, task, signal)).base).toEqual([]);
   });
 
   test("replies that never come end a call in its time, and the next call gets a new connection", async () => {
     await using link = await throughProxy(started().redis, "?commandTimeoutMs=200&retryMsMax=500");
     const { proxy, store } = link;
     const task = newTask();
-    const { epoch } = await store.acquire(task, signal);
+    const { epoch } = await acquired(store, task, signal);
     proxy.set({ replies: "drop" });
     const since = performance.now();
     const commit = await failureOf(store.commit(task, commitOf(epoch, 1), signal));
@@ -143,16 +144,16 @@ describeWithServers(["redis"], "redis:// when the network fails", (started) => {
     await using link = await throughProxy(started().redis, "?commandTimeoutMs=200");
     const { proxy, store } = link;
     const task = newTask();
-    await store.acquire(task, signal);
+    await acquired(store, task, signal);
     proxy.halfOpen();
-    expect((await store.acquire(task, signal)).epoch).toBe(2);
+    expect((await acquired(store, task, signal)).epoch).toBe(2);
   });
 
   test("scripts that the server has forgotten are sent to it again, in a batch too", async () => {
     const store = await openState(started().redis.url, signal);
     const admin = new RedisClient(started().redis.url);
     const task = newTask();
-    const { epoch } = await store.acquire(task, signal);
+    const { epoch } = await acquired(store, task, signal);
     await admin.send("SCRIPT", ["FLUSH"]);
     expect(await store.commit(task, commitOf(epoch, 1), signal)).toBe("OK");
     await admin.send("SCRIPT", ["FLUSH"]);
@@ -174,7 +175,7 @@ describeWithServers(["redis"], "redis:// when the network fails", (started) => {
   test("a base and a log larger than one reply come back whole and in order", async () => {
     const store = await openState(started().redis.url, signal);
     const task = newTask();
-    const { epoch } = await store.acquire(task, signal);
+    const { epoch } = await acquired(store, task, signal);
     const large = (fill: number): Uint8Array => new Uint8Array(3 * 2 ** 20).fill(fill);
     for (const index of [2, 0, 1, 10]) {
       const piece = { epoch, commit: 1, index, bytes: large(index) };
@@ -184,7 +185,7 @@ describeWithServers(["redis"], "redis:// when the network fails", (started) => {
       const one = { ...commitOf(epoch, commit), delta: large(100 + commit) };
       await store.commit(task, { ...one, swapsBase: commit === 1 }, signal);
     }
-    const { base, log } = await store.acquire(task, signal);
+    const { base, log } = await acquired(store, task, signal);
     const seen = (parts: readonly Uint8Array[]): unknown => parts.map((p) => [p.length, p[99]]);
     const size = 3 * 2 ** 20;
     expect(seen(base)).toEqual([0, 1, 2, 10].map((fill) => [size, fill]));
@@ -199,7 +200,7 @@ describeWithServers(["redis"], "redis:// when the server fails", () => {
     await using redis = await startRedis();
     const store = await openState(`${redis.url}?commandTimeoutMs=200&retryMsMax=400`, signal);
     const task = newTask();
-    const { epoch } = await store.acquire(task, signal);
+    const { epoch } = await acquired(store, task, signal);
     redis.freeze();
     const since = performance.now();
     const calls = [
@@ -222,7 +223,7 @@ describeWithServers(["redis"], "redis:// when the server fails", () => {
     const again = await store.commit(task, commitOf(epoch, 1), signal);
     // The acquires that timed out took effect when the server thawed, or not yet.
     expect(["OK", "DUP", "FENCED"]).toContain(again);
-    expect((await store.acquire(task, signal)).epoch).toBeGreaterThan(epoch);
+    expect((await acquired(store, task, signal)).epoch).toBeGreaterThan(epoch);
     await store.close();
   });
 
@@ -235,7 +236,7 @@ describeWithServers(["redis"], "redis:// when the server fails", () => {
     const opening = openState(`${redis.url}?retryMsMax=30000`, signal);
     await redis.restart();
     const store = await opening;
-    expect((await store.acquire(newTask(), signal)).epoch).toBe(1);
+    expect((await acquired(store, newTask(), signal)).epoch).toBe(1);
     await store.close();
   });
 
@@ -243,7 +244,7 @@ describeWithServers(["redis"], "redis:// when the server fails", () => {
     await using redis = await startRedis();
     const store = await openState(`${redis.url}?retryMsMax=200`, signal);
     const task = newTask();
-    const { epoch } = await store.acquire(task, signal);
+    const { epoch } = await acquired(store, task, signal);
     await redis.kill9();
     // A read is repeatable, so when it gives up the client knows that the connection is gone.
     await failureOf(store.getLatest(task, "1m", signal));
@@ -253,7 +254,7 @@ describeWithServers(["redis"], "redis:// when the server fails", () => {
     expect(String(failure)).toContain("ECONNREFUSED");
     await redis.restart();
     const restarted = await openState(redis.url, signal);
-    const next = await restarted.acquire(task, signal);
+    const next = await acquired(restarted, task, signal);
     expect(await restarted.commit(task, commitOf(next.epoch, 1), signal)).toBe("OK");
     await restarted.close();
     await store.close();
@@ -268,7 +269,7 @@ describeWithServers(["redis"], "redis:// when the server fails", () => {
     await using redis = await startRedis({ appendFsync: "always" });
     const store = await openState(`${redis.url}?retryMsMax=30000`, signal);
     const task = newTask();
-    const { epoch } = await store.acquire(task, signal);
+    const { epoch } = await acquired(store, task, signal);
     let acknowledged = 0;
     for (let round = 1; round <= killRounds; round += 1) {
       const killAt = acknowledged + 1 + ((seed * round * 7_919) % 97);
@@ -284,7 +285,7 @@ describeWithServers(["redis"], "redis:// when the server fails", () => {
       expect(again).toBe(stored > acknowledged ? "DUP" : "OK");
       acknowledged += 1;
     }
-    const restored = await store.acquire(task, signal);
+    const restored = await acquired(store, task, signal);
     expect(restored.commit).toBe(acknowledged);
     const first = acknowledged - restored.log.length + 1;
     const want = restored.log.map((_, i) => `delta ${first + i}`);

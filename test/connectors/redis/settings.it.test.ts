@@ -6,6 +6,7 @@ import { RedisClient } from "bun";
 import { openState } from "../../../connectors/redis/index.ts";
 import { freePort, startRedis } from "../../../runtime/cli/servers/index.ts";
 import { failureOf } from "../../contract/failure-of.ts";
+import { acquired } from "../../contract/state-model.ts";
 import { describeWithServers, uniqueName } from "../../harness/servers.ts";
 
 type RedisOptions = NonNullable<Parameters<typeof startRedis>[0]>;
@@ -70,13 +71,13 @@ describeWithServers(["redis"], "redis:// settings of the server", (started) => {
     const store = await openState(redis.url.replace("//", "//worker:secret@"), signal);
     expect(store.warnings.length).toBe(1);
     const task = newTask();
-    const { epoch } = await store.acquire(task, signal);
+    const { epoch } = await acquired(store, task, signal);
     await store.stageBase(task, { epoch, commit: 1, index: 0, bytes: none }, signal);
     const commit = { epoch, commit: 1, meta: none, delta: new Uint8Array(1), swapsBase: true };
     expect(await store.commit(task, commit, signal)).toBe("OK");
     const large = { ...commit, commit: 2, delta: new Uint8Array(20_000) };
     expect(await store.commit(task, { ...large, swapsBase: false }, signal)).toBe("OK");
-    expect((await store.acquire(task, signal)).base.length).toBe(1);
+    expect((await acquired(store, task, signal)).base.length).toBe(1);
     await store.appendHistory([{ nodeId: "n", interval: "1m", values: [none], keep: 1 }], signal);
     await store.putLatest([{ nodeId: "n", interval: "1m", value: none, ts: 1 }], signal);
     expect((await store.getLatest("n", "1m", signal))?.ts).toBe(1);
@@ -99,9 +100,9 @@ describeWithServers(["redis"], "redis:// settings of the server", (started) => {
     expect(noDatabase).toMatchObject({ code: "CONFIG_INVALID" });
     expect(performance.now() - since).toBeLessThan(3_000);
     const store = await openState(`redis://:right@127.0.0.1:${port}/3`, signal);
-    expect((await store.acquire("task", signal)).epoch).toBe(1);
+    expect((await acquired(store, "task", signal)).epoch).toBe(1);
     const other = await openState(`redis://:right@127.0.0.1:${port}/2`, signal);
-    expect((await other.acquire("task", signal)).epoch).toBe(1);
+    expect((await acquired(other, "task", signal)).epoch).toBe(1);
     await store.close();
     await other.close();
   });
@@ -110,7 +111,7 @@ describeWithServers(["redis"], "redis:// settings of the server", (started) => {
     await using redis = await startRedis();
     const store = await openState(redis.url, signal);
     const task = newTask();
-    const { epoch } = await store.acquire(task, signal);
+    const { epoch } = await acquired(store, task, signal);
     const delta = new Uint8Array(2 ** 20).fill(7);
     const commit = { epoch, commit: 1, meta: none, delta, swapsBase: false };
     expect(await store.commit(task, commit, signal)).toBe("OK");
@@ -119,7 +120,7 @@ describeWithServers(["redis"], "redis:// settings of the server", (started) => {
     expect(full).toMatchObject({ code: "STORE_FULL" });
     await store.drop(task, signal);
     await admin(redis.url, "CONFIG", "SET", "maxmemory", "0");
-    const next = await store.acquire(task, signal);
+    const next = await acquired(store, task, signal);
     expect([next.commit, next.log.length]).toEqual([0, 0]);
     await store.close();
   });
@@ -168,9 +169,9 @@ describeWithServers(["redis"], "redis:// settings of the server", (started) => {
     expect(String(stranger)).toContain("certificate");
     const store = await openState(`${url}&caFile=${encodeURIComponent(certificate)}`, signal);
     const task = newTask();
-    expect((await store.acquire(task, signal)).epoch).toBe(1);
+    expect((await acquired(store, task, signal)).epoch).toBe(1);
     const plain = await openState(redis.url, signal);
-    expect((await plain.acquire(task, signal)).epoch).toBe(2);
+    expect((await acquired(plain, task, signal)).epoch).toBe(2);
     await store.close();
     await plain.close();
     rmSync(directory, { recursive: true });

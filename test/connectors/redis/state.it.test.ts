@@ -4,6 +4,7 @@ import * as fc from "fast-check";
 import { openState } from "../../../connectors/redis/index.ts";
 import { type Commit, type StateStore } from "../../../runtime/index.ts";
 import { failureOf } from "../../contract/failure-of.ts";
+import { acquired } from "../../contract/state-model.ts";
 import { runStateStoreSuite } from "../../contract/state-store.suite.ts";
 import { describeWithServers, uniqueName } from "../../harness/servers.ts";
 
@@ -45,8 +46,8 @@ describeWithServers(["redis"], "the shared server", (started) => {
       fc.array(step, { maxLength: 25, size: "max" }),
       async (all) => {
         const task = newTask();
-        await store.acquire(task, signal);
-        const { epoch } = await store.acquire(task, signal);
+        await acquired(store, task, signal);
+        const { epoch } = await acquired(store, task, signal);
         let last = 0;
         let log: [number, number][] = [];
         for (const { age, ahead, size, swapsBase } of all) {
@@ -60,7 +61,7 @@ describeWithServers(["redis"], "the shared server", (started) => {
             ...(size > 0 ? [[last, size] as [number, number]] : []),
           ];
         }
-        const restored = await store.acquire(task, signal);
+        const restored = await acquired(store, task, signal);
         expect(seen(restored.log)).toEqual(log);
         expect(restored.commit).toBe(last);
       },
@@ -84,7 +85,7 @@ describeWithServers(["redis"], "the shared server", (started) => {
 
   test("what no commit counted is cut off the log by the next commit or acquire", async () => {
     await withTask(async (store, client, task) => {
-      const { epoch } = await store.acquire(task, signal);
+      const { epoch } = await acquired(store, task, signal);
       await store.commit(task, commitOf(epoch, 1, 9), signal);
       for (const size of [9, 40_000]) {
         const log = `qmtl:ckpt:{${task}}:log`;
@@ -95,7 +96,7 @@ describeWithServers(["redis"], "the shared server", (started) => {
         expect(failure).toMatchObject({ code: "STORE_UNAVAILABLE" });
         expect(await store.commit(task, commit, signal)).toBe("OK");
         await client.send("RPUSH", [log, "stray"]);
-        const { log: restored } = await store.acquire(task, signal);
+        const { log: restored } = await acquired(store, task, signal);
         expect(restored.map((part) => part[0])).toEqual([1, 2, 3].slice(0, number));
         // The first owner goes on, as if the task had not been taken.
         await client.send("HSET", [`qmtl:ckpt:{${task}}:meta`, "epoch", String(epoch)]);
@@ -108,7 +109,7 @@ describeWithServers(["redis"], "the shared server", (started) => {
     "a task whose %s is gone is STORE_CORRUPT, not a part of it",
     async (part) => {
       await withTask(async (store, client, task) => {
-        const { epoch } = await store.acquire(task, signal);
+        const { epoch } = await acquired(store, task, signal);
         const piece = { epoch, commit: 1, index: 0, bytes: Uint8Array.of(1) };
         await store.stageBase(task, piece, signal);
         await store.commit(task, { ...commitOf(epoch, 1, 9), swapsBase: true }, signal);
@@ -125,11 +126,11 @@ describeWithServers(["redis"], "the shared server", (started) => {
 
   test("drop() clears what is corrupt, also where meta is gone", async () => {
     await withTask(async (store, client, task) => {
-      const { epoch } = await store.acquire(task, signal);
+      const { epoch } = await acquired(store, task, signal);
       await store.commit(task, commitOf(epoch, 1, 9), signal);
       await client.send("DEL", [`qmtl:ckpt:{${task}}:meta`]);
       await store.drop(task, signal);
-      expect((await store.acquire(task, signal)).log).toEqual([]);
+      expect((await acquired(store, task, signal)).log).toEqual([]);
     });
   });
 });

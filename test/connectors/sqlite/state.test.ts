@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { openHistory, openState } from "../../../connectors/sqlite/index.ts";
 import { failureOf } from "../../contract/failure-of.ts";
+import { acquired } from "../../contract/state-model.ts";
 import { runStateStoreSuite } from "../../contract/state-store.suite.ts";
 
 const signal = AbortSignal.timeout(60_000);
@@ -73,7 +74,7 @@ test("eight threads open a new store at once and commit to it", async () => {
   expect(await Promise.all(answers)).toEqual(tasks.map(() => "OK"));
   const store = await openState(url, signal);
   for (const task of tasks) {
-    const restored = await store.acquire(task, signal);
+    const restored = await acquired(store, task, signal);
     expect([restored.epoch, restored.commit, restored.log.length]).toEqual([2, 20, 20]);
   }
   await store.close();

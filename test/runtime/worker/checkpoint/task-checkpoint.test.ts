@@ -6,6 +6,7 @@ import { ColumnStore } from "../../../../runtime/window/column-store.ts";
 import { StorePart } from "../../../../runtime/worker/checkpoint/parts.ts";
 import { TaskCheckpoint } from "../../../../runtime/worker/checkpoint/task-checkpoint.ts";
 import { failureOf } from "../../../contract/failure-of.ts";
+import { acquired } from "../../../contract/state-model.ts";
 import { type Emitted, price, TaskRun } from "../../../harness/task-run.ts";
 
 const signal = AbortSignal.timeout(60_000);
@@ -93,7 +94,7 @@ test("state of another plan is CHECKPOINT_PLAN_CHANGED, with both plans named", 
 
 test("meta or state that can't be read is CHECKPOINT_CORRUPT", async () => {
   const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-  const meta = bytes(JSON.stringify({ format: 1, epoch: 1, plan: "plan", ...at(1) }));
+  const meta = bytes(JSON.stringify({ format: 2, epoch: 1, plan: "plan", ...at(1) }));
   const cases = [
     { meta: bytes("not JSON"), delta: new Uint8Array(0) },
     { meta: bytes("null"), delta: new Uint8Array(0) },
@@ -101,7 +102,7 @@ test("meta or state that can't be read is CHECKPOINT_CORRUPT", async () => {
   ];
   for (const one of cases) {
     const store = await openState("memory:", signal);
-    const { epoch } = await store.acquire(name, signal);
+    const { epoch } = await acquired(store, name, signal);
     const commit = { epoch, commit: 1, swapsBase: false, ...one };
     expect(await store.commit(name, commit, signal)).toBe("OK");
     const failure = await failureOf(subject(store).checkpoint.restore(signal));
@@ -173,7 +174,7 @@ test("commits of unknown outcome are repeated, and a log that outgrew its base b
     await first.checkpoint.restore(signal);
   }
   expect(swaps).toBeGreaterThan(1);
-  const { base, log } = await store.acquire(name, signal);
+  const { base, log } = await acquired(store, name, signal);
   const sizeOf = (parts: readonly Uint8Array[]): number => parts.reduce((n, p) => n + p.length, 0);
   expect(base.length).toBeGreaterThan(0);
   // Q3: never more than twice the base and one delta.
