@@ -90,7 +90,10 @@ const partsOf = ({ partition }: PartitionRun) => [
 /** `to` as a restart leaves it that goes on from the checkpoint of `from`. */
 function restore(from: PartitionRun, to: PartitionRun): void {
   const writer = new ByteWriter();
-  for (const part of partsOf(from)) part.writeBase(writer);
+  for (const part of partsOf(from)) {
+    part.beginBase();
+    part.writeDelta(writer);
+  }
   const reader = new ByteReader(writer.finish());
   for (const part of partsOf(to)) part.read(reader);
   to.partition.nextOffset = from.partition.nextOffset;
