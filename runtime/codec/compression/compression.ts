@@ -1,4 +1,4 @@
-import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import type * as Zlib from "node:zlib";
 import { QmtlError } from "../../core/errors.ts";
 import { lz4Compress, lz4Decompress } from "./lz4.ts";
 import { compressionError, Scratch } from "./scratch.ts";
@@ -6,6 +6,9 @@ import { snappyCompress, snappyDecompress } from "./snappy.ts";
 
 /** Compressions of a record batch; the place in the list is the number on the wire. */
 export const compressions = ["none", "gzip", "snappy", "lz4", "zstd"] as const;
+
+/** Loaded when a batch needs it: most topics are read without. */
+const zlib = (): typeof Zlib => process.getBuiltinModule("node:zlib");
 
 /** Name of a compression. */
 export type Compression = (typeof compressions)[number];
@@ -44,9 +47,11 @@ export class Compressor {
         lz4Decompress(input, this.#scratch);
         return this.#scratch.written();
       case "gzip":
-        return this.#unpack(() => gunzipSync(input, { maxOutputLength: this.#bytesMax }));
+        return this.#unpack(() => zlib().gunzipSync(input, { maxOutputLength: this.#bytesMax }));
       case "zstd":
-        return this.#unpack(() => zstdDecompressSync(input, { maxOutputLength: this.#bytesMax }));
+        return this.#unpack(() =>
+          zlib().zstdDecompressSync(input, { maxOutputLength: this.#bytesMax }),
+        );
     }
   }
 
@@ -63,9 +68,9 @@ export class Compressor {
         lz4Compress(input, this.#scratch);
         return this.#scratch.written();
       case "gzip":
-        return gzipSync(input);
+        return zlib().gzipSync(input);
       case "zstd":
-        return zstdCompressSync(input);
+        return zlib().zstdCompressSync(input);
     }
   }
 

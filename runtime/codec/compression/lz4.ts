@@ -56,15 +56,7 @@ export function lz4Compress(input: Uint8Array, output: Scratch): void {
 const rawBlock = 0x80000000;
 const blockBytes = 65_536;
 /** Magic; version 1 with independent blocks; blocks of 64 KiB; checksum of the two. */
-const frameHeader = Uint8Array.of(
-  0x04,
-  0x22,
-  0x4d,
-  0x18,
-  0x60,
-  0x40,
-  headerChecksum(Uint8Array.of(0x60, 0x40)),
-);
+const frameHeader = Uint8Array.of(0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82);
 
 interface Frame {
   /** Bytes before the first block. */

@@ -117,15 +117,18 @@ function loadedPaths(): readonly string[] {
   return [...paths].filter((path) => kindOf(path) !== "other");
 }
 
+/** `own`: a module of the user or of the SDK; `package`: of an installed package; else no source. */
 type PathKind = "own" | "package" | "other";
+
+/** The runtime calls what users write and declares no node itself: its hundred modules are left out. */
+const runtimeFolder = new URL("../../", import.meta.url).pathname;
 
 const kinds = new Map<string, PathKind>();
 
-/** `own`: a module of the user or of ours; `package`: of an installed package; else no source. */
 function kindOf(path: string): PathKind {
   const known = kinds.get(path);
   if (known !== undefined) return known;
-  const isSource = /\.[cm]?[jt]sx?$/.test(path);
+  const isSource = /\.[cm]?[jt]sx?$/.test(path) && !path.startsWith(runtimeFolder);
   const kind = isSource ? (isInPackage(path) ? "package" : "own") : "other";
   kinds.set(path, kind);
   return kind;
