@@ -115,5 +115,8 @@ export interface StateStore {
   close(): Promise<void>;
 }
 
+/** The part of a state store that checkpoints need. */
+export type CheckpointStore = Pick<StateStore, "acquire" | "stageBase" | "commit" | "drop">;
+
 /** A connector's door: opens the store that `url` names. */
 export type OpenStateStore = (url: string, signal: AbortSignal) => Promise<StateStore>;

@@ -1,4 +1,5 @@
-import { Worker } from "node:worker_threads";
+import { MessageChannel, Worker } from "node:worker_threads";
+import { type CheckpointStore } from "../contract/state-store.ts";
 import { type Clock } from "../core/clock.ts";
 import { errorText, fromErrorData, hasCode, QmtlError, toError } from "../core/errors.ts";
 import { BoardRow } from "../worker/live/board.ts";
@@ -6,6 +7,7 @@ import { type LiveResult } from "../worker/live/live-loop.ts";
 import { type LiveOrder } from "../worker/live/live-order.ts";
 import { type Order, type Report } from "../worker/protocol.ts";
 import { Deaths, ThreadDeath, type WatchLimits } from "./deaths.ts";
+import { keepState } from "./state-keeper.ts";
 
 /** Time in which a thread that was told to stop drains and ends, ms; then it is ended. */
 const stopMsMax = 5_000;
@@ -33,8 +35,8 @@ export interface LiveThreads {
   readonly orders: readonly LiveOrder[];
   readonly limits: WatchLimits;
   readonly clock: Clock;
-  /** True if a thread that dies can be brought back: its state is kept somewhere. */
-  readonly canRestart: boolean;
+  /** Keeps the state of orders that name no store: it outlives their threads. */
+  readonly state: CheckpointStore;
   /** Name of a node by its index. */
   readonly nameOf: (node: number) => string;
   readonly onCrash: (crash: Crash) => void;
@@ -53,7 +55,7 @@ export interface LiveThreads {
  * the thread brings it back by itself (deaths.ts); a thread that dies as often without a node to
  * blame, though everything it needs can be reached, ends the run.
  *
- * @throws QmtlError what a thread failed with, where `canRestart` is false or it can't be helped.
+ * @throws QmtlError what a thread failed with, where it can't be helped.
  */
 export async function runLiveThreads(
   threads: LiveThreads,
@@ -95,7 +97,7 @@ async function keepRunning(
         ? { ...crash, isQuarantined: true, untilMs: verdict.untilMs }
         : { ...crash, isQuarantined: false },
     );
-    if (!threads.canRestart || death.isFinal || verdict.kind === "end") throw death.cause;
+    if (death.isFinal || verdict.kind === "end") throw death.cause;
     await threads.clock.sleep(deaths.pauseMs, signal).catch(() => undefined);
   }
   return [];
@@ -103,14 +105,15 @@ async function keepRunning(
 
 /** Runs one thread to its end; undefined if it was stopped before it had a result. */
 async function runThread(
-  { limits, nameOf }: LiveThreads,
+  { limits, nameOf, state }: LiveThreads,
   order: LiveOrder,
   signal: AbortSignal,
 ): Promise<LiveResult | ThreadDeath | undefined> {
   const row = new BoardRow(order.board, order.thread);
   row.begin();
   const worker = new Worker(new URL("../worker/entry.ts", import.meta.url));
-  const send = (message: Order): void => worker.postMessage(message);
+  const channel = new MessageChannel();
+  keepState(state, channel.port1);
   let result: LiveResult | undefined;
   let failed: Error | undefined;
   let deadline: ReturnType<typeof setTimeout> | undefined;
@@ -119,7 +122,8 @@ async function runThread(
     void worker.terminate();
   };
   const stop = (): void => {
-    send({ kind: "stop" });
+    const word: Order = { kind: "stop" };
+    worker.postMessage(word);
     deadline ??= setTimeout(() => end(tooSlow(order.thread)), stopMsMax);
   };
   signal.addEventListener("abort", stop, { once: true });
@@ -139,8 +143,10 @@ async function runThread(
       failed ??= toError(error);
     });
     worker.on("exit", () => resolve());
-    send({ kind: "live", order });
+    const word: Order = { kind: "live", order, state: channel.port2 };
+    worker.postMessage(word, [channel.port2]);
   });
+  channel.port1.close();
   clearInterval(watch);
   clearTimeout(deadline);
   signal.removeEventListener("abort", stop);

@@ -40,11 +40,15 @@ export interface LiveOptions {
   readonly interval?: string | number;
   /** `kafka://HOST:PORT`, or `memory:NAME` within one thread. */
   readonly transport: string;
-  /** Checkpoints, `redis://…` or `sqlite:PATH`; without, a restart begins at `offsetReset`. */
+  /**
+   * Checkpoints, `redis://…` or `sqlite:PATH`. Without, or with `memory:`, they end with the process:
+   * a thread that dies goes on, another run begins at `offsetReset`.
+   */
   readonly state?: string;
   /** Name under which state is kept; default the strategy's. */
   readonly deployment?: string;
   readonly threads?: number;
+  /** Ends the run once so many records are taken, each counted once; an answer is taken as a whole. */
   readonly until?: { readonly records: number };
   readonly latency?: LatencyProbe;
   /**

@@ -1,9 +1,10 @@
 /** The main module of a live thread, and the only place that touches `parentPort`. */
-import { parentPort } from "node:worker_threads";
+import { type MessagePort, parentPort } from "node:worker_threads";
 import { openByRef } from "../contract/connector.ts";
 import { type OpenTransport } from "../contract/transport.ts";
 import { QmtlError, toErrorData } from "../core/errors.ts";
 import { prepareHere } from "../graph/strategy.ts";
+import { KeptState } from "./checkpoint/kept-state.ts";
 import { type LiveResult } from "./live/live-loop.ts";
 import { type LiveOrder } from "./live/live-order.ts";
 import { runLiveLoop } from "./live/run-live-loop.ts";
@@ -20,7 +21,7 @@ function report(message: Report): void {
 port.on("message", (order: Order) => {
   switch (order.kind) {
     case "live":
-      void runToEnd(order.order);
+      void runToEnd(order.order, order.state);
       return;
     case "stop":
       stopping.abort(new QmtlError("ABORTED", "Cannot go on: the run was stopped"));
@@ -28,22 +29,24 @@ port.on("message", (order: Order) => {
 });
 
 /** Runs the order; whatever comes of it, one report says so and the thread ends. */
-async function runToEnd(order: LiveOrder): Promise<void> {
+async function runToEnd(order: LiveOrder, state: MessagePort): Promise<void> {
+  const kept = new KeptState(state);
   try {
-    report({ kind: "ended", result: await liveHere(order) });
+    report({ kind: "ended", result: await liveHere(order, kept) });
   } catch (error) {
     report({ kind: "failed", error: toErrorData(error) });
   } finally {
+    kept.close();
     port.close();
   }
 }
 
-async function liveHere(order: LiveOrder): Promise<LiveResult> {
+async function liveHere(order: LiveOrder, kept: KeptState): Promise<LiveResult> {
   const { graph } = await prepareHere(order.strategy, order.flags, order.ids);
   const open = await openByRef<OpenTransport>(order.transport);
   const transport = await open(order.transport.url, stopping.signal);
   try {
-    return await runLiveLoop(order, graph, transport, stopping.signal);
+    return await runLiveLoop(order, graph, { transport, kept }, stopping.signal);
   } finally {
     await transport.close();
   }

@@ -1,3 +1,4 @@
+import { type MessagePort } from "node:worker_threads";
 import { type ColumnBatch } from "../contract/columns.ts";
 import { type ConnectorRef } from "../contract/connector.ts";
 import { type TimeRange } from "../contract/history-store.ts";
@@ -49,7 +50,12 @@ export interface ReplayOrder {
 
 /** Coordinator to a live thread. Readers `switch` on `kind` without a `default`. */
 export type Order =
-  | { readonly kind: "live"; readonly order: LiveOrder }
+  | {
+      readonly kind: "live";
+      readonly order: LiveOrder;
+      /** Way to the state that the coordinator keeps, if the order names no store. */
+      readonly state: MessagePort;
+    }
   | { readonly kind: "stop" };
 
 /** A live thread to its coordinator. Plain data only: `structuredClone` is the whole wire format. */

@@ -124,7 +124,6 @@ function watchedOf({ graph, orders, meters }: LiveViewOptions): Watched {
     profiles: orders.flatMap(({ profile }) =>
       profile === undefined ? [] : [new NodeProfile(profile)],
     ),
-    hasState: orders[0]?.state !== undefined,
   };
 }
 
@@ -157,7 +156,8 @@ function healthOf(
     nameOf: (node) => graph.nodes[node]?.name ?? "no node",
     stallMsMax,
     silentMsMax: silentMsMax + (pace?.fetchWaitMsMax ?? 0),
-    checkpointMs: watched.hasState ? pace?.checkpointMs : undefined,
+    // What the coordinator keeps can't be silent by itself.
+    checkpointMs: orders[0]?.state === undefined ? undefined : pace?.checkpointMs,
     clock: systemClock,
     log,
   });

@@ -1,8 +1,10 @@
+import { randomUUID } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { type ConnectorIndex, type ConnectorRef, openByRef } from "../../contract/connector.ts";
+import { type OpenStateStore } from "../../contract/state-store.ts";
 import { type OpenTransport, type Transport } from "../../contract/transport.ts";
 import { type WatchLimits, watchDefaults } from "../../coordinator/deaths.ts";
-import { type Crash, runLiveThreads } from "../../coordinator/live-threads.ts";
+import { type Crash, type LiveThreads, runLiveThreads } from "../../coordinator/live-threads.ts";
 import { systemClock } from "../../core/clock.ts";
 import { QmtlError } from "../../core/errors.ts";
 import { newLog } from "../../core/log.ts";
@@ -66,8 +68,9 @@ export interface Live {
 
 /** What a live run came to. */
 export interface LiveReport {
+  /** Records taken; one that a thread took again after a crash counts once. */
   readonly records: number;
-  /** Records that nodes emitted, published or not. */
+  /** Records that nodes emitted, published or not; what was computed again counts again. */
   readonly outputs: number;
   /** From just before the first fetch to the last record that had run through the plan. */
   readonly seconds: number;
@@ -166,8 +169,13 @@ async function planOf(live: Live, graph: Graph, signal: AbortSignal): Promise<Li
     flags: live.flags,
     ids: idsOf(graph),
     deployment: live.deployment,
+    run: randomUUID(),
     transport,
-    state: live.state === undefined ? undefined : live.connectors.refOf("state", live.state),
+    // What threads keep in memory must outlive them: the coordinator keeps it.
+    state:
+      live.state === undefined || (!isLocal && isInMemory(live.state))
+        ? undefined
+        : live.connectors.refOf("state", live.state),
     inputs,
     outputs,
     offsetReset: live.offsetReset,
@@ -203,12 +211,12 @@ async function runOrders(
   let crashes = 0;
   const results = plan.isLocal
     ? await runHere(graph, orders, signal)
-    : await runLiveThreads(
+    : await runWithState(
+        live,
         {
           orders,
           limits: { ...watchDefaults, ...live.watch },
           clock: systemClock,
-          canRestart: live.state !== undefined,
           nameOf: (node) => graph.nodes[node]?.name ?? "no node",
           onCrash: (crash) => {
             crashes += 1;
@@ -225,6 +233,26 @@ async function runOrders(
     ...view.quarantines(),
     ...(profile === undefined ? {} : { profile }),
   };
+}
+
+/** Runs the threads with a store in memory, for the state of those whose orders name none. */
+async function runWithState(
+  { connectors, state = "memory:" }: Live,
+  threads: Omit<LiveThreads, "state">,
+  signal: AbortSignal,
+): Promise<readonly LiveResult[]> {
+  const ref = connectors.refOf("state", isInMemory(state) ? state : "memory:");
+  const open = await openByRef<OpenStateStore>(ref);
+  const store = await open(ref.url, signal);
+  try {
+    return await runLiveThreads({ ...threads, state: store }, signal);
+  } finally {
+    await store.close();
+  }
+}
+
+function isInMemory(state: string | undefined): boolean {
+  return state === undefined || state.startsWith("memory:");
 }
 
 /** The run's profile, if one was asked for. */
@@ -259,7 +287,7 @@ async function runHere(
     const transport = await open(order.transport.url, signal);
     try {
       new BoardRow(order.board, order.thread).begin();
-      results.push(await runLiveLoop(order, graph, transport, signal));
+      results.push(await runLiveLoop(order, graph, { transport }, signal));
     } finally {
       await transport.close();
     }

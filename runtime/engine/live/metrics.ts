@@ -18,7 +18,6 @@ export interface MetricSource {
   readonly crashes: readonly NamedCrash[];
   /** By thread; empty if the run is not profiled. */
   readonly profiles: readonly NodeProfile[];
-  readonly hasState: boolean;
 }
 
 /** One value with its labels. */
@@ -135,10 +134,10 @@ export const liveMetrics: readonly Metric[] = [
   {
     kind: "counter",
     name: "qmtl_checkpoints_total",
-    help: "Checkpoints stored; absent without a state store",
+    help: "Checkpoints stored; absent before the first",
     labels: partitionLabels,
     read: (source) =>
-      source.hasState ? ofPartitions(source, ({ meter }) => meter.get("checkpoints")) : [],
+      ofPartitions(source, ({ meter }) => known(meter.get("checkpoints"), (count) => count)),
   },
   {
     kind: "gauge",
@@ -320,9 +319,9 @@ function ofProfiles(
   );
 }
 
-/** `map(ms)`; undefined where nothing has been written yet. */
-function known(ms: number, map: (ms: number) => number): number | undefined {
-  return ms === 0 ? undefined : map(ms);
+/** `map(value)`; undefined where nothing has been written yet. */
+function known(value: number, map: (value: number) => number): number | undefined {
+  return value === 0 ? undefined : map(value);
 }
 
 function ageSeconds(sinceMs: number): number {

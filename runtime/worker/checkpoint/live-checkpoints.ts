@@ -1,7 +1,8 @@
-import { type StateStore } from "../../contract/state-store.ts";
+import { type CheckpointStore } from "../../contract/state-store.ts";
 import { toError } from "../../core/errors.ts";
 import { digest } from "../../graph/ids.ts";
 import { type Checkpoints, type LivePartition } from "../live/live-loop.ts";
+import { type LiveOrder } from "../live/live-order.ts";
 import { KeysPart } from "./parts.ts";
 import { TaskCheckpoint } from "./task-checkpoint.ts";
 
@@ -14,17 +15,19 @@ import { TaskCheckpoint } from "./task-checkpoint.ts";
  *       for the next turn. The loop goes on meanwhile.
  */
 export class LiveCheckpoints implements Checkpoints {
-  readonly #store: StateStore;
+  readonly #store: CheckpointStore;
   readonly #deployment: string;
+  readonly #run: string;
   readonly #plan: string;
   readonly #tasks = new Map<LivePartition, TaskCheckpoint>();
   readonly #underWay = new Map<LivePartition, Promise<void>>();
   #failure: Error | undefined;
 
-  /** `ids` are all IDs of the graph: state of another graph is not taken for this one's. */
-  constructor(store: StateStore, deployment: string, ids: readonly string[]) {
+  /** The order's `ids` are all IDs of the graph: state of another graph is not taken for this one's. */
+  constructor(store: CheckpointStore, { deployment, ids, run }: LiveOrder) {
     this.#store = store;
     this.#deployment = deployment;
+    this.#run = run;
     this.#plan = digest(`plan ${ids.join(" ")}`);
   }
 
@@ -42,6 +45,7 @@ export class LiveCheckpoints implements Checkpoints {
     const offset = position?.offsets[topic];
     if (position !== undefined && offset !== undefined) {
       task.nextOffset = offset;
+      task.counts.records = this.#takenOf(position.extra);
       for (const output of outputs) {
         await output.readBack(position.ends[output.target.topic] ?? 0, signal);
       }
@@ -80,11 +84,28 @@ export class LiveCheckpoints implements Checkpoints {
     const startedMs = performance.now();
     const snapshot = checkpoint.snapshot();
     const offsets = { [topic]: task.nextOffset };
+    const extra: Taken = { run: this.#run, records: task.counts.records };
     const acked = outputs.map(async (output) => {
       return [output.target.topic, await output.barrier()] as const;
     });
     const ends = Object.fromEntries(await Promise.all(acked));
-    await checkpoint.commit(snapshot, { offsets, ends }, signal);
+    await checkpoint.commit(snapshot, { offsets, ends, extra }, signal);
     partition.meter?.checkpointed(startedMs);
   }
+
+  /** Records that this run had taken by a checkpoint: none if it is of another run. */
+  #takenOf(extra: unknown): number {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by `commit`, of the same plan
+    const taken = extra as Taken | undefined;
+    return taken?.run === this.#run ? taken.records : 0;
+  }
+}
+
+/**
+ * Records that a run has taken from a partition. The position can't tell: offsets count what is no
+ * record too (transaction markers, what compaction removed).
+ */
+interface Taken {
+  readonly run: string;
+  readonly records: number;
 }

@@ -1,4 +1,4 @@
-import { type Pieces, type StateStore } from "../../contract/state-store.ts";
+import { type CheckpointStore, type Pieces } from "../../contract/state-store.ts";
 import { systemClock } from "../../core/clock.ts";
 import { errorText, hasCode, QmtlError } from "../../core/errors.ts";
 import { ByteReader, ByteWriter, corrupt } from "./bytes.ts";
@@ -8,8 +8,11 @@ import { type CheckpointPart } from "./parts.ts";
 const format = 2;
 /** Bytes of one piece of a base, roughly: what a restore reads, checks and takes in at a time. */
 const pieceBytesMax = 1 << 20;
-/** A log below this is never rewritten into a base, however small the base. */
-const logBytesMin = 1 << 20;
+/**
+ * A log below this is never rewritten into a base, however small the base: what a store holds of a
+ * task beside its state, times the tasks of a run without a state store in memory.
+ */
+const logBytesMin = 256 << 10;
 const retryMsFirst = 50;
 const retryMsMax = 2_000;
 
@@ -46,7 +49,7 @@ export interface Snapshot {
  */
 export class TaskCheckpoint {
   readonly #name: string;
-  readonly #store: StateStore;
+  readonly #store: CheckpointStore;
   readonly #parts: readonly CheckpointPart[];
   readonly #plan: string;
   readonly #writer = new ByteWriter();
@@ -58,7 +61,12 @@ export class TaskCheckpoint {
   #isWhole = true;
 
   /** `name` is `deployment/stage/partition`, `plan` the hash of what the state belongs to. */
-  constructor(name: string, store: StateStore, parts: readonly CheckpointPart[], plan: string) {
+  constructor(
+    name: string,
+    store: CheckpointStore,
+    parts: readonly CheckpointPart[],
+    plan: string,
+  ) {
     this.#name = name;
     this.#store = store;
     this.#parts = parts;

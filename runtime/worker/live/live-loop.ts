@@ -154,6 +154,9 @@ export class LiveLoop {
         live.position = live.task.nextOffset;
       }
     }
+    // A thread before this one may have counted records beyond the checkpoint: they come again.
+    const taken = this.#partitions.reduce((sum, { task }) => sum + task.counts.records, 0);
+    this.#row.set("records", taken);
   }
 
   #quarantinedIn(partition: number): ReadonlySet<number> {
@@ -263,6 +266,7 @@ export class LiveLoop {
   }
 
   async #loop(signal: AbortSignal): Promise<void> {
+    if (this.#isDone()) return;
     let pending = this.#fetch(signal);
     while (!signal.aborted) {
       const started = performance.now();

@@ -49,7 +49,10 @@ export interface LiveOrder {
   readonly flags: StrategyFlags;
   readonly ids: readonly string[];
   readonly deployment: string;
+  /** Name of this run alone: threads that are started anew belong to the same one. */
+  readonly run: string;
   readonly transport: ConnectorRef;
+  /** Where state is kept; undefined: by the coordinator, while the run lasts. */
   readonly state: ConnectorRef | undefined;
   /** Input topic of each stream, by the stream's index in the graph. */
   readonly inputs: readonly { readonly stream: number; readonly topic: string }[];

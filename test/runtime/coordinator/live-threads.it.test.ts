@@ -33,16 +33,20 @@ const backMsMax = 5_000;
 const silenceMsMax = 1_000;
 
 describeWithServers(["kafka"], "threads of a live run", (started) => {
-  /** Two partitions with a key each, and the topics of `Fragile`. */
-  async function withTopics(body: (topics: Topics) => Promise<void>): Promise<void> {
+  /** Partitions with a key each, and the topics of `Fragile`. */
+  async function withTopics(
+    body: (topics: Topics) => Promise<void>,
+    partitions = 2,
+  ): Promise<void> {
     const transport = await openTransport(started().kafka.url, AbortSignal.timeout(60_000));
-    const log = new LiveLog(transport, 2);
+    const log = new LiveLog(transport, partitions);
     const names = ["input", "steady", "fragile", "child"].map((name) => uniqueName(name));
     await log.make(names[0]!);
     const keyOf = (partition: number): string =>
       keyNames(100).find((key) => log.partitionOf(key) === partition) ?? "";
     try {
-      await body({ log, names, keys: [keyOf(0), keyOf(1)] });
+      const keys = Array.from({ length: partitions }, (_, partition) => keyOf(partition));
+      await body({ log, names, keys });
     } finally {
       await transport.close();
     }
@@ -57,15 +61,25 @@ describeWithServers(["kafka"], "threads of a live run", (started) => {
       ...options,
     });
 
-  for (const [how, close] of Object.entries(fragileAt)) {
-    test(`a node that ${how} is silent in the end, and it alone, where it failed`, async () => {
+  /** Where a run keeps its state: in a file, or nowhere that is named. */
+  const stateOf = (isStored: boolean, input: string): Partial<LiveOptions> =>
+    isStored ? { state: `sqlite:${join(directory, `${input}.db`)}` } : {};
+
+  for (const [how, isStored] of [
+    ["throws", false],
+    ["stalls", true],
+    ["overflows", false],
+  ] as const) {
+    const close = fragileAt[how];
+    const given = isStored ? "with" : "without";
+    test(`a node that ${how} is silent in the end, and it alone, where it failed, ${given} a state store`, async () => {
       await withTopics(async (topics) => {
         const { log, names, keys } = topics;
         const [input = "", steady = "", fragile = "", child = ""] = names;
         const crashes: (Crash & { readonly atMs: number })[] = [];
         const stop = new AbortController();
         const running = run(Fragile, topics, {
-          state: `sqlite:${join(directory, `${input}.db`)}`,
+          ...stateOf(isStored, input),
           pace: { checkpointMs: 20 },
           watch: { stallMsMax: 300 },
           signal: stop.signal,
@@ -76,7 +90,7 @@ describeWithServers(["kafka"], "threads of a live run", (started) => {
 
         const poisonMs = performance.now();
         await log.put(input, [{ key: keys[0]!, ts: 50 * minute, value: close }]);
-        const silence = await longestSilence({ ...topics, from: 50 }, () =>
+        const silence = await longestSilence({ ...topics, key: keys[1]!, from: 50 }, () =>
           crashes.some(({ isQuarantined }) => isQuarantined),
         );
         expect(silence).toBeLessThan(silenceMsMax);
@@ -165,52 +179,71 @@ describeWithServers(["kafka"], "threads of a live run", (started) => {
     });
   });
 
-  test("without state a node that fails ends the run by its name", async () => {
-    for (const [close, code] of [
-      [fragileAt.throws, "COMPUTE_FAILED"],
-      [fragileAt.stalls, "WORKER_STALLED"],
-    ] as const) {
-      await withTopics(async (topics) => {
-        const [input = ""] = topics.names;
-        await topics.log.put(input, [{ key: topics.keys[1]!, ts: 0, value: close }]);
-        const crashes: Crash[] = [];
-        const failure = await failureOf(
-          run(Fragile, topics, { onCrash: (crash) => crashes.push(crash) }),
-        );
-        expect(failure).toMatchObject({ code, details: { node: "fragile" } });
-        expect(String(failure)).toContain('"fragile"');
-        expect(crashes).toHaveLength(1);
-        expect(crashes[0]).toMatchObject({ name: "fragile", isQuarantined: false });
-      });
-    }
-  });
-
-  for (const how of ["exit", "throw"]) {
-    test(`a thread that ends by ${how} is back in time; nothing is lost or doubled`, async () => {
+  for (const [how, isStored] of [
+    ["exit", false],
+    ["throw", true],
+  ] as const) {
+    const given = isStored ? "with" : "without";
+    test(`a thread that ends by ${how} is back in time ${given} a state store; nothing is lost or doubled`, async () => {
       await withTopics(async (topics) => {
         const { log, keys } = topics;
         const [input = "", output = ""] = topics.names;
         const file = join(directory, input);
         const crashes: Crash[] = [];
+        let diedMs = Number.POSITIVE_INFINITY;
         const stop = new AbortController();
         const mortal = { ...topics, names: [input, output, file] };
         const running = run(Mortal, mortal, {
-          state: `sqlite:${join(directory, `${input}.db`)}`,
-          pace: { checkpointMs: 20 },
+          ...stateOf(isStored, input),
           signal: stop.signal,
-          onCrash: (crash) => crashes.push(crash),
+          onCrash: (crash) => {
+            crashes.push(crash);
+            diedMs = performance.now();
+          },
         });
         await log.put(input, barsOf(keys, 30), 7);
-        await log.until(output, 2 * 27);
+        await log.until(output, 4 * 27);
         writeFileSync(`${file}.${how}`, "");
-        while (crashes.length === 0) await Bun.sleep(1);
-        const diedMs = performance.now();
-        await log.put(input, barsOf(keys, 30, 30), 7);
-        await log.until(output, 2 * 57);
-        expect(performance.now() - diedMs).toBeLessThan(backMsMax);
+        // Partitions 0 and 2 are one thread's, 1 and 3 the other's.
+        const silences = await Promise.all(
+          keys.map(async (key) => {
+            const isOver = (): boolean => performance.now() - diedMs > silenceMsMax;
+            return await longestSilence({ ...mortal, key, from: 30 }, isOver);
+          }),
+        );
+        for (const [partition, silence] of silences.entries()) {
+          const isDead = partition % 2 === crashes[0]!.thread;
+          expect(silence).toBeLessThan(isDead ? backMsMax : silenceMsMax);
+        }
         stop.abort();
         expect(await running).toMatchObject({ crashes: 1, quarantined: [] });
         expect(crashes[0]).toMatchObject({ node: -1, isQuarantined: false });
+        for (const [partition, own] of (await log.readAll(input)).entries()) {
+          expect(await log.read(output, partition)).toEqual(meansOf(own));
+        }
+      }, 4);
+    });
+
+    test(`a run ${given} a state store ends after the records it was to take, though a thread ended by ${how}`, async () => {
+      await withTopics(async (topics) => {
+        const { log, keys } = topics;
+        const [input = "", output = ""] = topics.names;
+        const file = join(directory, input);
+        const crashes: Crash[] = [];
+        const mortal = { ...topics, names: [input, output, file] };
+        const running = run(Mortal, mortal, {
+          ...stateOf(isStored, input),
+          // Nothing is committed before the death: what was taken by then is taken again.
+          pace: { checkpointMs: 3_600_000 },
+          until: { records: 2 * 100 },
+          onCrash: (crash) => crashes.push(crash),
+        });
+        await log.put(input, barsOf(keys, 80), 7);
+        await log.until(output, 2 * 77);
+        writeFileSync(`${file}.${how}`, "");
+        while (crashes.length === 0) await Bun.sleep(1);
+        await log.put(input, barsOf(keys, 20, 80), 7);
+        expect(await running).toMatchObject({ records: 200, crashes: 1 });
         for (const [partition, own] of (await log.readAll(input)).entries()) {
           expect(await log.read(output, partition)).toEqual(meansOf(own));
         }
@@ -240,16 +273,25 @@ describeWithServers(["kafka"], "threads of a live run", (started) => {
     });
   });
 
-  test("a node of a coarser interval that never comes back is found too", async () => {
+  test("a node of a coarser interval that never comes back is found, and the others go on", async () => {
     await withTopics(async (topics) => {
-      const [input = ""] = topics.names;
-      const key = topics.keys[0]!;
-      const bars = [1, 2, 777].map((value, i) => ({ key, ts: i * minute, value }));
-      await topics.log.put(input, bars);
-      expect(await failureOf(run(CoarseStall, topics, {}))).toMatchObject({
-        code: "WORKER_STALLED",
-        details: { node: "wide" },
+      const { log, names, keys } = topics;
+      const [input = ""] = names;
+      const key = keys[0]!;
+      const partition = log.partitionOf(key);
+      await log.put(
+        input,
+        [1, 2, 777].map((value, i) => ({ key, ts: i * minute, value })),
+      );
+      const report = await run(CoarseStall, topics, {
+        watch: { crashesMax: 2, stallMsMax: 200 },
+        until: { records: 9 },
+        onCrash: ({ isQuarantined }) => {
+          // An interval that had begun without the node ends without it.
+          if (isQuarantined) void log.put(input, harmless([key], 6, 3));
+        },
       });
+      expect(report).toMatchObject({ crashes: 2, records: 9, quarantined: [`wide/${partition}`] });
     });
   });
 
@@ -292,24 +334,25 @@ function half(bars: readonly PlainBar[]): readonly PlainBar[] {
 }
 
 /**
- * Puts bars of the second key, one after the other, until `isOver`, and returns the longest time
- * that one of them took to come out of "steady", ms.
+ * Puts bars of a key, one after the other, until `isOver`, and returns the longest time that one of
+ * them took to come out in the second topic, ms.
  */
 async function longestSilence(
-  { log, names, keys, from }: Topics & { readonly from: number },
+  { log, names, key, from }: Topics & { readonly key: string; readonly from: number },
   isOver: () => boolean,
 ): Promise<number> {
   const [input = "", steady = ""] = names;
   let longest = 0;
   for (let at = from; !isOver(); at += 1) {
     const startedMs = performance.now();
-    const partition = [log.partitionOf(keys[1]!)];
+    const partition = [log.partitionOf(key)];
     const signal = AbortSignal.timeout(20_000);
     const [before] = await log.transport.endsOf(steady, partition, signal);
-    await log.put(input, [{ key: keys[1]!, ts: at * minute, value: at % 100 }]);
+    await log.put(input, [{ key, ts: at * minute, value: at % 100 }]);
     for (;;) {
       const [ends] = await log.transport.endsOf(steady, partition, signal);
       if (ends!.end > before!.end) break;
+      await Bun.sleep(2);
     }
     longest = Math.max(longest, performance.now() - startedMs);
   }

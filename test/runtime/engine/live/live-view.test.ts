@@ -29,6 +29,7 @@ async function viewed(metricsPort?: number) {
     flags: { symbols: [], interval: "1m" },
     ids: [],
     deployment: "momentum",
+    run: "1",
     transport: { module: "", export: "", url: "kafka://me:canary@broker:9092" },
     state: { module: "", export: "", url: "redis://:canary@cache" },
     inputs: [{ stream: 0, topic: "in" }],

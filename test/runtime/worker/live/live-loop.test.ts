@@ -40,6 +40,7 @@ async function loopOf(
     flags,
     ids: [],
     deployment: "test",
+    run: "1",
     transport: { module: "", export: "", url: "" },
     state: undefined,
     inputs: [{ stream: 0, topic: "in" }],
