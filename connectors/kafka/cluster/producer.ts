@@ -51,16 +51,16 @@ export class Producer {
   async produce(part: Omit<ProducePart, "isAbandoned">, signal: AbortSignal): Promise<number> {
     this.#check(part);
     const name = `${part.partition} ${part.topic}`;
-    const before = this.#last.get(name) ?? Promise.resolve();
+    const before = this.#last.get(name);
     const done = Promise.withResolvers<undefined>();
     const last = done.promise;
     this.#last.set(name, last);
     try {
-      await abortable(before, signal);
+      if (before !== undefined) await abortable(before, signal);
       return await this.#deliver(part, signal);
     } finally {
       // Who aborts while it waits its turn must not let the next one overtake the one before.
-      void before.then(() => done.resolve(undefined));
+      void Promise.resolve(before).then(() => done.resolve(undefined));
       if (this.#last.get(name) === last) void last.then(() => this.#forget(name, last));
     }
   }
