@@ -143,7 +143,8 @@ function faultOfSymbols(list: readonly string[] | "*"): string | undefined {
   if (list.length === 0 || list.length > maxKeysLimit) {
     return `found ${list.length} symbols, wanted 1 to ${maxKeysLimit}`;
   }
-  if (new Set(list).size !== list.length) return "found a symbol twice, wanted each once";
+  const twice = list.find((name, i) => list.indexOf(name) !== i);
+  if (twice !== undefined) return `found the symbol "${twice}" twice, wanted each once`;
   const bad = list.find((name) => name === "" || name.includes("|") || name.length > 200);
   return bad === undefined
     ? undefined

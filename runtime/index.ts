@@ -88,6 +88,7 @@ export {
   type Transport,
 } from "./contract/transport.ts";
 export { AssertionError, assert } from "./core/assert.ts";
+export { type CheckedSettings, checkSettings } from "./core/check-settings.ts";
 export { type Clock, reasonOf, systemClock } from "./core/clock.ts";
 export {
   type Details,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { QmtlError } from "../../runtime/index.ts";
+import { checkSettings, QmtlError } from "../../runtime/index.ts";
 
 /** Settings of the REST client: unit in the name, reason in the text, a limit on each. */
 export const binanceConfig = z.strictObject({
@@ -90,11 +90,8 @@ export type BinanceConfig = z.output<typeof binanceConfig>;
 export type BinanceSettings = z.input<typeof binanceConfig>;
 
 /** @throws QmtlError CONFIG_INVALID naming every fault. */
-export function parseBinanceConfig(settings: unknown): BinanceConfig {
-  const parsed = binanceConfig.safeParse(settings);
-  if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map((issue) =>
-    issue.path.length === 0 ? issue.message : `${issue.path.join(".")}: ${issue.message}`,
-  );
+export function parseBinanceConfig(given: unknown): BinanceConfig {
+  const { settings, faults } = checkSettings(binanceConfig, given);
+  if (settings !== undefined) return settings;
   throw new QmtlError("CONFIG_INVALID", `Cannot use the exchange's settings: ${faults.join("; ")}`);
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { errorText, QmtlError } from "../../runtime/index.ts";
+import { checkSettings, errorText, QmtlError } from "../../runtime/index.ts";
 import { type BrokerAddress, parseAddress } from "./wire/address.ts";
 import { type WireSettings } from "./wire/connection.ts";
 
@@ -90,11 +90,9 @@ export function parseKafkaUrl(url: string): KafkaConfig {
   const displayUrl = url.replace(/^([^:]*:\/\/[^:@/?]*):[^@/?]*@/, "$1:***@");
   const faults: string[] = [];
   const { user, password, hosts, query } = partsOf(url, faults);
-  const parsed = kafkaConfig.safeParse(Object.fromEntries(new URLSearchParams(query)));
-  for (const issue of parsed.error?.issues ?? []) {
-    faults.push([...issue.path, issue.message].join(": "));
-  }
-  const found = parsed.data;
+  const checked = checkSettings(kafkaConfig, Object.fromEntries(new URLSearchParams(query)));
+  faults.push(...checked.faults);
+  const found = checked.settings;
   const login = found === undefined ? undefined : loginOf(found, { user, password }, faults);
   const tls = found?.tls === "true" ? tlsOf(found, faults) : undefined;
   if (found === undefined || faults.length > 0) {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { QmtlError } from "../../runtime/index.ts";
+import { checkSettings, QmtlError } from "../../runtime/index.ts";
 
 const name = z
   .string()
@@ -62,10 +62,9 @@ export function parseMemoryUrl<Schema extends z.ZodType>(
   schema: Schema,
 ): z.output<Schema> {
   const match = /^memory:([^?]*)(?:\?(.*))?$/s.exec(url);
-  const settings = Object.fromEntries(new URLSearchParams(match?.[2] ?? ""));
-  const parsed = schema.safeParse({ ...settings, name: match?.[1] ?? url });
-  if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map((issue) => [...issue.path, issue.message].join(": "));
+  const given = Object.fromEntries(new URLSearchParams(match?.[2] ?? ""));
+  const { settings, faults } = checkSettings(schema, { ...given, name: match?.[1] ?? url });
+  if (settings !== undefined) return settings;
   throw new QmtlError(
     "CONFIG_INVALID",
     `Cannot open "${url}": ${faults.join("; ")}, wanted memory:NAME?key=value`,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { QmtlError } from "../../runtime/index.ts";
+import { checkSettings, QmtlError } from "../../runtime/index.ts";
 
 const milliseconds = (max: number) => z.coerce.number().int().min(1).max(max);
 
@@ -78,9 +78,8 @@ export function parseQuestdbUrl(url: string): QuestdbConfig {
     ...(username === "" ? {} : { user: decode(username) }),
     ...(password === "" ? {} : { password: decode(password) }),
   };
-  const parsed = questdbConfig.safeParse(given);
-  if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map((issue) => [...issue.path, issue.message].join(": "));
+  const { settings, faults } = checkSettings(questdbConfig, given);
+  if (settings !== undefined) return settings;
   throw invalid(url, faults.join("; "));
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { errorText, QmtlError } from "../../runtime/index.ts";
+import { checkSettings, errorText, QmtlError } from "../../runtime/index.ts";
 
 const milliseconds = (text: string): z.ZodCoercedNumber =>
   z.coerce.number().int().min(10).max(600_000).describe(text);
@@ -33,27 +33,24 @@ export function parseRedisUrl(url: string): RedisConfig {
   if (parts === undefined) {
     throw invalid("redis URL", ["it is no URL"]);
   }
-  const settings: Record<string, unknown> = {
+  const given: Record<string, unknown> = {
     ...Object.fromEntries(parts.searchParams),
     host: parts.hostname.replace(/^\[(.*)\]$/, "$1"),
     isTls: parts.protocol === "rediss:",
   };
   const { port, pathname } = parts;
-  if (port !== "") settings["port"] = port;
-  if (pathname !== "" && pathname !== "/") settings["db"] = pathname.slice(1);
+  if (port !== "") given["port"] = port;
+  if (pathname !== "" && pathname !== "/") given["db"] = pathname.slice(1);
   const [username, password] = [decoded(parts.username), decoded(parts.password)];
-  if (username !== "") settings["username"] = username;
-  if (password !== "") settings["password"] = password;
-  const parsed = redisConfig.safeParse(settings);
+  if (username !== "") given["username"] = username;
+  if (password !== "") given["password"] = password;
+  const { settings, faults } = checkSettings(redisConfig, given);
   const shown = shownUrl(parts);
-  if (!parsed.success) {
-    const faults = parsed.error.issues.map((issue) => [...issue.path, issue.message].join(": "));
-    throw invalid(shown, faults);
-  }
-  if (parsed.data.caFile !== undefined && !parsed.data.isTls) {
+  if (settings === undefined) throw invalid(shown, faults);
+  if (settings.caFile !== undefined && !settings.isTls) {
     throw invalid(shown, ["caFile: it has no meaning without TLS"]);
   }
-  return parsed.data;
+  return settings;
 }
 
 /** The certificates in `caFile`. @throws QmtlError CONFIG_INVALID if it cannot be read. */

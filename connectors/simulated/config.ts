@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { QmtlError } from "../../runtime/index.ts";
+import { checkSettings, QmtlError } from "../../runtime/index.ts";
 
 const recordedSource = z.strictObject({
   kind: z.literal("recorded"),
@@ -57,11 +57,8 @@ export type SimulatorConfig = z.output<typeof simulatorConfig>;
 export type SimulatorSettings = z.input<typeof simulatorConfig>;
 
 /** @throws QmtlError CONFIG_INVALID naming every fault. */
-export function parseSimulatorConfig(settings: unknown): SimulatorConfig {
-  const parsed = simulatorConfig.safeParse(settings);
-  if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map((issue) =>
-    issue.path.length === 0 ? issue.message : `${issue.path.join(".")}: ${issue.message}`,
-  );
+export function parseSimulatorConfig(given: unknown): SimulatorConfig {
+  const { settings, faults } = checkSettings(simulatorConfig, given);
+  if (settings !== undefined) return settings;
   throw new QmtlError("CONFIG_INVALID", `Cannot start the simulator: ${faults.join("; ")}`);
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { QmtlError } from "../../runtime/index.ts";
+import { checkSettings, QmtlError } from "../../runtime/index.ts";
 
 /** Settings of a SQLite store, history and state alike. */
 export const sqliteConfig = z.strictObject({
@@ -26,10 +26,9 @@ export type SqliteConfig = z.output<typeof sqliteConfig>;
  */
 export function parseSqliteUrl(url: string): SqliteConfig {
   const match = /^sqlite:(.*?)(?:\?([^?]*))?$/s.exec(url);
-  const settings = Object.fromEntries(new URLSearchParams(match?.[2] ?? ""));
-  const parsed = sqliteConfig.safeParse({ ...settings, path: match?.[1] ?? "" });
-  if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map((issue) => [...issue.path, issue.message].join(": "));
+  const given = Object.fromEntries(new URLSearchParams(match?.[2] ?? ""));
+  const { settings, faults } = checkSettings(sqliteConfig, { ...given, path: match?.[1] ?? "" });
+  if (settings !== undefined) return settings;
   throw new QmtlError(
     "CONFIG_INVALID",
     `Cannot open "${url}": ${faults.join("; ")}, wanted sqlite:PATH?key=value`,

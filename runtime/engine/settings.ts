@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { parse as parseYaml } from "yaml";
 import { z } from "zod";
 import { type ExchangeChoice } from "../contract/connector.ts";
+import { checkSettings } from "../core/check-settings.ts";
 import { errorText, QmtlError } from "../core/errors.ts";
 import { Interval } from "../core/interval.ts";
 
@@ -15,7 +16,7 @@ const list = z
   .union([z.string(), z.array(z.string())])
   .transform((value) => (typeof value === "string" ? value.split(",") : value))
   .transform((names) => names.map((name) => name.trim()).filter((name) => name !== ""))
-  .pipe(z.array(z.string()).min(1).max(symbolsMax));
+  .pipe(z.array(z.string()).min(1, "found none, wanted symbols, A,B").max(symbolsMax));
 
 const time = z.union([z.string(), z.number(), z.date()]).transform((value, context) => {
   const ms = timeOf(value);
@@ -69,7 +70,10 @@ export const runSettings = z.strictObject({
     .optional()
     .describe("Worker threads; default one per core, fewer for a short replay"),
   refetch: flag.default(false).describe("Forget stored bars of the range and fetch them again"),
-  binanceUrl: z.url().optional().describe("Base URL of the exchange's REST API; never falls back"),
+  binanceUrl: z
+    .url("wanted a URL, http://HOST:PORT")
+    .optional()
+    .describe("Base URL of the exchange's REST API; never falls back"),
 });
 
 /** Resolved settings. */
@@ -112,12 +116,9 @@ export function resolveSettings(
   const fromFile = readFile(file, faults);
   const fromEnvironment = readEnvironment(environment, faults);
   const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  const parsed = runSettings.safeParse({ ...fromFile, ...fromEnvironment, ...set });
-  for (const issue of parsed.error?.issues ?? []) {
-    const place = issue.path.join(".");
-    faults.push(place === "" ? issue.message : `${place}: ${issue.message}`);
-  }
-  if (parsed.success && faults.length === 0) return parsed.data;
+  const checked = checkSettings(runSettings, { ...fromFile, ...fromEnvironment, ...set });
+  faults.push(...checked.faults);
+  if (checked.settings !== undefined && faults.length === 0) return checked.settings;
   throw new QmtlError("CONFIG_INVALID", `Cannot use the settings: ${faults.join("; ")}`);
 }
 

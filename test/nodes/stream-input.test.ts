@@ -9,7 +9,7 @@ test("a stream takes a symbol or symbols, each once, without |", () => {
   expect(new StreamInput({ ...rest, symbols: "*" }).declaration.symbols).toBe("*");
   for (const [symbols, text] of [
     [[], "found 0 symbols"],
-    [["A", "A"], "found a symbol twice"],
+    [["A", "A"], 'found the symbol "A" twice'],
     [["A|B"], 'found the symbol "A|B"'],
   ] as const) {
     expect(() => new StreamInput({ ...rest, symbols })).toThrow(text);

@@ -222,7 +222,7 @@ function checkRange({ start, end }: RunSettings): void {
   if (start !== undefined && end !== undefined && start >= end) {
     throw new QmtlError(
       "RANGE_INVALID",
-      `Cannot backtest from ${iso(start)} to ${iso(end)}: the start is not before the end`,
+      `Cannot backtest from ${iso(start)} to ${iso(end)}: the start is not before the end, wanted one that is`,
     );
   }
 }

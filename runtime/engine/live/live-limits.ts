@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { checkSettings } from "../../core/check-settings.ts";
 import { QmtlError } from "../../core/errors.ts";
 
 const ms = (max: number): z.ZodInt => z.int().min(1).max(max);
@@ -57,8 +58,7 @@ const liveLimits = z.strictObject({
  * @throws QmtlError CONFIG_INVALID naming every fault.
  */
 export function checkLiveLimits(given: z.input<typeof liveLimits>): void {
-  const { success, error } = liveLimits.safeParse(given);
-  if (success) return;
-  const faults = error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+  const { settings, faults } = checkSettings(liveLimits, given);
+  if (settings !== undefined) return;
   throw new QmtlError("CONFIG_INVALID", `Cannot run live: ${faults.join("; ")}`);
 }
