@@ -36,10 +36,13 @@ const marketKinds = [
   "open",
 ] as const;
 
+/** All faults by name. */
+export const faultKinds = [...answerKinds, ...marketKinds] as const;
+
 /** A fault of one answer. */
 export type AnswerFaultKind = (typeof answerKinds)[number];
 /** Any fault. */
-export type FaultKind = AnswerFaultKind | (typeof marketKinds)[number];
+export type FaultKind = (typeof faultKinds)[number];
 
 /** When and how a fault shows. */
 export interface FaultRule {
@@ -73,9 +76,9 @@ export function parseFaults(texts: readonly string[]): readonly FaultRule[] {
 
 function parseFault(text: string): FaultRule {
   const [name = "", settings] = text.split(":", 2);
-  const kind = [...answerKinds, ...marketKinds].find((known) => known === name);
+  const kind = faultKinds.find((known) => known === name);
   if (kind === undefined) {
-    throw invalid(text, `kind "${name}"`, [...answerKinds, ...marketKinds].join(" "));
+    throw invalid(text, `kind "${name}"`, faultKinds.join(" "));
   }
   const given = new Map<string, string>();
   for (const pair of settings === undefined ? [] : settings.split(",")) {

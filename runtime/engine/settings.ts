@@ -52,6 +52,8 @@ const flag = z.union([z.boolean(), z.stringbool()]);
 
 /** Where rows lie if neither settings nor streams say: a file in the working directory. */
 export const historyDefault = "sqlite:.qmtl/history.db";
+/** The same for recorded bars: what a recording lacks must not count as what the exchange lacks. */
+export const historyRecordedDefault = "sqlite:.qmtl/history.db.recorded";
 
 /** Settings of a run. Each may come from a flag, the environment or `qmtl.yml`, in this order. */
 export const runSettings = z.strictObject({

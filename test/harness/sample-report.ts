@@ -36,6 +36,7 @@ export const sampleReport: BacktestReport = {
       key: "BTCUSDT",
       nodeId: "b".repeat(32),
       definitionId: "e".repeat(32),
+      interval: "1h",
       outputs: 2_811,
       last: {
         ts: start + 47 * hour,
@@ -47,6 +48,7 @@ export const sampleReport: BacktestReport = {
       key: "BTCUSDT",
       nodeId: "c".repeat(32),
       definitionId: "f".repeat(32),
+      interval: "1h",
       outputs: 0,
       last: null,
     },

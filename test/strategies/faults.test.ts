@@ -4,7 +4,7 @@
  * compared with that of a run without faults.
  */
 import { beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BinanceHistory } from "../../strategies/binance_history.ts";
 import { runBacktest } from "../harness/backtest-run.ts";
@@ -170,6 +170,22 @@ test("an exchange that can't be reached: simulated bars in a store of their own,
   ]);
   expect([...(await readStore(store)).keys()]).toEqual([]);
   expect((await readStore(`${store}.simulated`)).size).toBe(8);
+});
+
+test("recorded bars lie in a store of their own unless one is named: what a recording lacks may be there", async () => {
+  const [cwd, market] = [join(directory, "recording"), join(directory, "recording", "market")];
+  mkdirSync(market, { recursive: true });
+  const bar = (minute: number): string => {
+    const open = Date.UTC(2025, 0, 1) + minute * 60_000;
+    return `${open},1,2,0.5,1.5,10,${open + 59_999},15,3,5,7.5\n`;
+  };
+  writeFileSync(join(market, "BTCUSDT-1m-one.csv"), bar(0) + bar(2));
+  const args = ["--exchange", `recorded:${market}`, "--symbols", "BTCUSDT", "--json"];
+  const { stdout } = await runBun([binanceHistory, ...args, "--start", "2025-01-01"], { cwd });
+  const report = parseReport(stdout);
+  expect(report.history).toBe("sqlite:.qmtl/history.db.recorded");
+  expect(report.streams[0]).toMatchObject({ rows: 2, missing: [] });
+  expect(existsSync(join(cwd, ".qmtl/history.db"))).toBe(false);
 });
 
 test("--exchange binance and a set QMTL_BINANCE_URL never fall back", async () => {

@@ -1,5 +1,5 @@
 import { defineCommand } from "citty";
-import { startExchangeSimulator } from "qmtl/connectors/simulated";
+import { faultKinds, startExchangeSimulator } from "qmtl/connectors/simulated";
 import { reasonOf } from "../../core/clock.ts";
 import { runGuarded } from "../guard.ts";
 
@@ -13,7 +13,10 @@ export const exchangeCommand = defineCommand({
     recorded: { type: "string", description: "Folder of SYMBOL-INTERVAL-*.csv files" },
     seed: { type: "string", description: "Seed of generated bars (default 1)" },
     port: { type: "string", description: "TCP port on 127.0.0.1 (default: a free one)" },
-    faults: { type: "string", description: "Faults, 429:every=10,retryAfter=2; several by ;" },
+    faults: {
+      type: "string",
+      description: `429:every=10,retryAfter=2, several by ; (${faultKinds.join(" ")})`,
+    },
     json: { type: "boolean", description: "Print the URL as JSON" },
   },
   run: async ({ args }) => {

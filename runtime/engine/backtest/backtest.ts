@@ -19,7 +19,7 @@ import { type ProfilePhase } from "../../worker/node-profile.ts";
 import { type TaskCounts } from "../../worker/protocol.ts";
 import { missingIn } from "../coverage.ts";
 import { type Profile, phaseSeconds, profileOf } from "../profile.ts";
-import { historyDefault, type RunSettings } from "../settings.ts";
+import { historyDefault, historyRecordedDefault, type RunSettings } from "../settings.ts";
 import { untilUp } from "../until-up.ts";
 import { backfillStreams, type StreamFill, streamRoots } from "./backfill-streams.ts";
 import { equityOf } from "./equity.ts";
@@ -210,7 +210,9 @@ async function openStore(
 function historyOf({ settings }: Backtest, graph: Graph): string {
   if (settings.history !== undefined) return settings.history;
   const named = new Set(graph.nodes.flatMap(({ store }) => (store === undefined ? [] : [store])));
-  const [store = historyDefault, other] = named;
+  const { exchange } = settings;
+  const isRecorded = typeof exchange === "object" && exchange.kind === "recorded";
+  const [store = isRecorded ? historyRecordedDefault : historyDefault, other] = named;
   if (other === undefined) return store;
   throw new QmtlError(
     "CONFIG_INVALID",

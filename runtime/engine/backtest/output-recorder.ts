@@ -60,6 +60,7 @@ export class OutputRecorder {
             key,
             nodeId,
             definitionId: node.definitionId,
+            interval: node.interval.name,
             outputs: tally?.outputs ?? 0,
             last: tally === undefined ? null : lastOf(node, tally),
           };

@@ -24,6 +24,7 @@ export interface NodeReport {
   readonly key: string;
   readonly nodeId: string;
   readonly definitionId: string;
+  readonly interval: string;
   readonly outputs: number;
   /** Newest output: open time and fields. */
   readonly last: { readonly ts: number; readonly values: Readonly<Record<string, number>> } | null;

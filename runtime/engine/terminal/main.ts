@@ -95,7 +95,9 @@ export async function main(program: Program): Promise<number> {
         signal: stop.signal,
       });
       progress.close();
-      process.stdout.write(json === true ? `${reportJson(report)}\n` : reportText(report));
+      process.stdout.write(
+        json === true ? `${reportJson(report)}\n` : reportText(report, process.stdout.columns),
+      );
       return report.streams.some(({ missing }) => missing.length > 0) && report.records === 0
         ? 1
         : 0;
@@ -111,11 +113,10 @@ export async function main(program: Program): Promise<number> {
   }
 }
 
-function reportText(report: BacktestReport): string {
+/** For a terminal of `width` columns; undefined elsewhere. */
+function reportText(report: BacktestReport, width: number | undefined): string {
   const { profile } = report;
-  return profile === undefined
-    ? renderReport(report)
-    : `${renderReport(report)}${renderProfile(profile)}`;
+  return `${renderReport(report, width)}${profile === undefined ? "" : renderProfile(profile)}`;
 }
 
 function parse(argv: readonly string[]): ReturnType<typeof parseFlags> {

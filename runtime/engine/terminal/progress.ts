@@ -28,11 +28,12 @@ function notesOnly(stream: NodeJS.WriteStream): ProgressView {
 function bars(stream: NodeJS.WriteStream): ProgressView {
   const multi = new MultiBar({
     stream,
-    format: "{what} {label} [{bar}] {value}/{total} bars · {rate}/s · ETA {eta_formatted}",
+    format: "{what} {label} [{bar}] {value}/{total} · {rate} · ETA {eta_formatted}",
     hideCursor: true,
     clearOnComplete: false,
     etaBuffer: 50,
     barsize: 28,
+    formatValue: (value) => value.toLocaleString("en"),
   });
   const known = new Map<string, { readonly bar: SingleBar; readonly startMs: number }>();
   let isOpen = true;
@@ -46,7 +47,7 @@ function bars(stream: NodeJS.WriteStream): ProgressView {
       const name = `${kind} ${label}`;
       let entry = known.get(name);
       if (entry === undefined) {
-        const payload = { what: kind.padEnd(8), label: label.padEnd(14), rate: "–" };
+        const payload = { what: kind.padEnd(8), label: label.padEnd(14), rate: "– bars/s" };
         entry = { bar: multi.create(Math.max(1, total), 0, payload), startMs: performance.now() };
         known.set(name, entry);
       }
@@ -79,14 +80,16 @@ function lines(stream: NodeJS.WriteStream): ProgressView {
       known.set(`${kind} ${label}`, entry);
       if (done < total && now - entry.lastMs < lineMsMin) return;
       entry.lastMs = now;
-      stream.write(
-        `${kind} ${label}: ${done} of ${total} bars, ${rateText(done, now - entry.startMs)}/s\n`,
-      );
+      const [own, all] = [done, total].map((count) => count.toLocaleString("en"));
+      // The first line has no time behind it that a speed could be told from.
+      const rate = entry.startMs === now ? "" : `, ${rateText(done, now - entry.startMs)}`;
+      stream.write(`${kind} ${label}: ${own} of ${all} bars${rate}\n`);
     },
     close: () => undefined,
   };
 }
 
 function rateText(done: number, elapsedMs: number): string {
-  return elapsedMs < 1 ? "–" : Math.round((done / elapsedMs) * 1_000).toLocaleString("en");
+  if (elapsedMs < 1) return "– bars/s";
+  return `${Math.round((done / elapsedMs) * 1_000).toLocaleString("en")} bars/s`;
 }

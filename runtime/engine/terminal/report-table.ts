@@ -1,23 +1,29 @@
 import pico from "picocolors";
 import { type TimeRange } from "../../contract/history-store.ts";
+import { Interval } from "../../core/interval.ts";
 import { type BacktestReport, type NodeReport, type StreamReport } from "../backtest/report.ts";
+import { barsIn } from "../coverage.ts";
+import { historyDefault } from "../settings.ts";
 import { renderEquity } from "./equity-table.ts";
 import { newTable, right } from "./table.ts";
 
 /** Ranges listed in full per stream; the rest is counted. */
 const rangesListedMax = 5;
 
-/** A report as a person likes to read it. */
-export function renderReport(report: BacktestReport): string {
+/** Values of an output that are shown, at most. */
+const valuesShownMax = 4;
+/** Columns of the node table beside its names, its keys and its values: lines, counts, times. */
+const otherCellsWidth = 40;
+
+/** A report as a person likes to read it, `width` columns wide if the names allow it. */
+export function renderReport(report: BacktestReport, width = 120): string {
   const sections = [
     heading(report),
     streamTable(report.streams),
     ...rangeLines(report.streams),
-    report.nodes.length === 0 ? "" : nodeTable(report.nodes),
+    report.nodes.length === 0 ? "" : nodeTable(report.nodes, width),
     renderEquity(report.equity ?? []),
-    summary(report),
-    report.notes.map((note) => `${pico.yellow("note")} ${note}`).join("\n"),
-    next(report),
+    footer(report),
   ];
   return `\n${sections.filter((section) => section !== "").join("\n")}\n`;
 }
@@ -44,8 +50,8 @@ function streamTable(streams: readonly StreamReport[]): string {
 
 function rangeLines(streams: readonly StreamReport[]): readonly string[] {
   return streams.flatMap((stream) => [
-    ...listRanges(stream, "gap", stream.gaps, "the exchange has no bars"),
-    ...listRanges(stream, "missing", stream.missing, "could not be fetched"),
+    ...listRanges(stream, "gap", stream.gaps, "that the exchange has not"),
+    ...listRanges(stream, "missing", stream.missing, "that could not be fetched"),
   ]);
 }
 
@@ -55,44 +61,95 @@ function listRanges(
   ranges: readonly TimeRange[],
   why: string,
 ): readonly string[] {
-  const lines = ranges.slice(0, rangesListedMax).map(({ start, end }) => {
-    const where = `${stream.key} ${stream.interval}`;
-    return `${pico.yellow(word)} ${where} ${timeText(start)} → ${timeText(end)}: ${why}`;
+  const interval = Interval.of(stream.interval);
+  const lines = ranges.slice(0, rangesListedMax).map((range) => {
+    const bars = barsIn([range], interval);
+    const what = `${count(bars)} ${bars === 1 ? "bar" : "bars"} ${why}`;
+    return `${pico.yellow(word)} ${stream.key} ${stream.interval} ${timeText(range.start)} → ${timeText(range.end)}: ${what}`;
   });
   const rest = ranges.length - lines.length;
   return rest > 0 ? [...lines, `${pico.yellow(word)} … and ${rest} more`] : lines;
 }
 
-function nodeTable(nodes: readonly NodeReport[]): string {
+function nodeTable(nodes: readonly NodeReport[], width: number): string {
   const table = newTable(["node", "key", "outputs", "last at", "last value"]);
-  for (const node of nodes) {
-    const values = Object.entries(node.last?.values ?? {});
-    const shown = values.slice(0, 4).map(([name, value]) => `${name} ${numberText(value)}`);
-    const rest = values.length > 4 ? ` … ${values.length - 4} more` : "";
-    table.push([
-      node.name,
-      node.key,
-      right(count(node.outputs)),
-      node.last === null ? "–" : timeText(node.last.ts),
-      node.last === null ? "–" : `${shown.join("  ")}${rest}`,
-    ]);
+  const names = nodes.map(({ name, key }) => name.length + key.length);
+  const valuesWidth = width - Math.max(...names) - otherCellsWidth;
+  for (const { name, key, outputs, last } of nodes) {
+    const [at, values] =
+      last === null ? ["–", "–"] : [timeText(last.ts), valuesText(last.values, valuesWidth)];
+    table.push([name, key, right(count(outputs)), at, values]);
   }
   return table.toString();
 }
 
-function summary(report: BacktestReport): string {
-  const speed = `${count(report.records)} records in ${report.replaySeconds.toFixed(2)} s = ${count(Math.round(report.recordsPerSecond))} records/s on ${report.threads} thread${report.threads === 1 ? "" : "s"}`;
-  const fetch = `backfill ${report.backfillSeconds.toFixed(2)} s, ${count(report.requests)} requests to ${report.exchange}`;
-  const refused = report.refused === 0 ? "" : `, ${count(report.refused)} outputs refused`;
-  const late = report.late === 0 ? "" : `, ${count(report.late)} late or repeated bars`;
-  return `${speed}${refused}${late}; ${fetch}`;
+/** `open 1  high 2 … 8 more`: the first values, at least one, and as many as there is room for. */
+function valuesText(values: Readonly<Record<string, number>>, width: number): string {
+  const texts = Object.entries(values).map(([name, value]) => `${name} ${numberText(value)}`);
+  const textOf = (shown: number): string => {
+    const rest = texts.length - shown;
+    return `${texts.slice(0, shown).join("  ")}${rest > 0 ? ` … ${rest} more` : ""}`;
+  };
+  let shown = Math.min(texts.length, valuesShownMax);
+  while (shown > 1 && textOf(shown).length > width) shown -= 1;
+  return textOf(shown);
 }
 
-function next(report: BacktestReport): string {
+/** Below the tables, a line each: how fast, from where, what was noted, where to, what next. */
+function footer(report: BacktestReport): string {
+  const { threads, requests, notes } = report;
+  const lines: (readonly [label: string, text: string])[] = [
+    [
+      "speed",
+      `${count(report.records)} records in ${report.replaySeconds.toFixed(2)} s = ${count(Math.round(report.recordsPerSecond))} records/s on ${threads} ${threads === 1 ? "thread" : "threads"}${faultsText(report)}`,
+    ],
+    [
+      "fetch",
+      requests === 0
+        ? "no request"
+        : `${count(requests)} ${requests === 1 ? "request" : "requests"} to ${exchangeText(report)} in ${report.backfillSeconds.toFixed(2)} s`,
+    ],
+    ...notes.map((note) => ["note", note] as const),
+    ["data", `${report.history}: rows and outputs, by node`],
+    ...next(report).map((text) => ["next", text] as const),
+  ];
+  return lines.map(([label, text]) => `${pico.dim(label.padEnd(5))} ${text}`).join("\n");
+}
+
+function faultsText({ refused, late }: BacktestReport): string {
   return [
-    `${pico.dim("data")} ${report.history} (rows and outputs, by node ID)`,
-    `${pico.dim("next")} --symbols SOLUSDT --start 2024-01-01 --end 2024-02-01 · --interval 1h · --json · --help`,
-  ].join("\n");
+    refused === 0 ? "" : `, ${count(refused)} outputs refused`,
+    late === 0 ? "" : `, ${count(late)} late or repeated bars`,
+  ].join("");
+}
+
+function exchangeText({ exchange }: BacktestReport): string {
+  return exchange === "simulated" || exchange === "recorded"
+    ? `the ${exchange} exchange`
+    : exchange;
+}
+
+/** Commands to go on with: one that can be pasted, and flags for another run. */
+function next({ history, nodes, streams, simulated }: BacktestReport): readonly string[] {
+  const [node] = nodes;
+  const [stream] = streams;
+  const place = [
+    history === historyDefault ? [] : ["--history", quoted(history)],
+    // A file of simulated bars has a name of its own.
+    simulated && !history.startsWith("sqlite:") ? ["--simulated"] : [],
+  ].flat();
+  const { key = "", interval = "" } = node ?? stream ?? {};
+  const chosen = ["--symbol", quoted(key), "--interval", interval];
+  const named = node === undefined ? [] : ["--node", quoted(node.name)];
+  return [
+    ["npx qmtl history export", ...chosen, ...named, ...place].join(" "),
+    "again with --symbols SOLUSDT, --start 2024-01-01 --end 2024-02-01, --interval 1h or --json; --help says what else",
+  ];
+}
+
+/** A word as a shell takes it. */
+function quoted(text: string): string {
+  return /^[\w./:@=-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 function count(value: number): string {
@@ -101,12 +158,12 @@ function count(value: number): string {
 
 function numberText(value: number): string {
   if (Number.isNaN(value)) return "–";
-  return Number.isInteger(value) ? String(value) : value.toPrecision(8).replace(/\.?0+$/, "");
+  return String(Number.isInteger(value) ? value : Number(value.toPrecision(8)));
 }
 
 function timeText(ms: number): string {
   return new Date(ms)
     .toISOString()
     .replace("T", " ")
-    .replace(/:00\.000Z$/, "");
+    .replace(/(:00)?\.000Z$/, "");
 }

@@ -25,13 +25,13 @@ const step = (done: number, total = 100) =>
 test("elsewhere than on a terminal: plain lines, the first and the last of each label", () => {
   const { stream, text } = screen(false);
   const view = createProgress(stream, true);
-  for (let done = 10; done <= 100; done += 10) view.show(step(done));
+  for (let done = 10; done <= 100; done += 10) view.show(step(100 * done, 10_000));
   view.show({ kind: "note", text: "by the way" });
   view.close();
   const lines = text().trimEnd().split("\n");
   expect(lines).toEqual([
-    expect.stringMatching(/^backfill BTCUSDT 1m: 10 of 100 bars, .*\/s$/) as unknown as string,
-    expect.stringMatching(/^backfill BTCUSDT 1m: 100 of 100 bars, .*\/s$/) as unknown as string,
+    "backfill BTCUSDT 1m: 1,000 of 10,000 bars",
+    expect.stringMatching(/^backfill BTCUSDT 1m: 10,000 of 10,000 bars, .* bars\/s$/) as string,
     "by the way",
   ]);
 });
@@ -43,7 +43,7 @@ test("on a terminal: a bar with rows, speed and time left", () => {
   view.show(step(100));
   view.close();
   view.close();
-  expect(text()).toMatch(/backfill +BTCUSDT 1m +\[.+\] 100\/100 bars · .*\/s · ETA/);
+  expect(text()).toMatch(/backfill +BTCUSDT 1m +\[.+\] 100\/100 · .* bars\/s · ETA/);
 });
 
 test("without progress, notes are still told", () => {
