@@ -148,7 +148,9 @@ class MemoryState implements StateStore {
       const stored = histories.get(key) ?? [];
       // A repeated append leaves each record once: a record is known by its bytes, its ts in them.
       const known = new Set(stored.map(textOf));
+      // What `keep` lets fall would come in again with the next repeat, and push others out.
       const added = values
+        .slice(-keep)
         .filter((value) => !known.has(textOf(value)))
         .map((value) => value.slice());
       const next = [...stored, ...added].slice(-keep);

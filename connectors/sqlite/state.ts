@@ -2,8 +2,10 @@ import {
   type Commit,
   type CommitResult,
   type HistoryAppend,
+  hasCode,
   type LatestValue,
   type Restored,
+  reasonOf,
   type StateStore,
 } from "../../runtime/index.ts";
 import { parseSqliteUrl } from "./config.ts";
@@ -78,10 +80,23 @@ interface Task {
   readonly baseCommit: number;
 }
 
-/** Checkpoints in one file; S1 to S4 hold because each call is one transaction. */
+/** A commit that waits for its transaction. */
+interface Waiting {
+  readonly task: string;
+  readonly commit: Commit;
+  readonly signal: AbortSignal;
+  readonly resolve: (result: CommitResult) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Checkpoints in one file; S1 to S4 hold because each call is one transaction, or has its part in
+ * one: the commits of one turn of the event loop, such as those of all tasks of a thread, share it.
+ */
 class SqliteState implements StateStore {
   readonly warnings = [] as const;
   readonly #file: StoreFile;
+  readonly #waiting: Waiting[] = [];
 
   constructor(file: StoreFile) {
     this.#file = file;
@@ -135,29 +150,12 @@ class SqliteState implements StateStore {
   }
 
   async commit(task: string, commit: Commit, signal: AbortSignal): Promise<CommitResult> {
-    return this.#write(`commit the task "${task}"`, signal, () => {
-      const stored = this.#task(task);
-      if (stored === undefined || stored.epoch !== commit.epoch) return "FENCED";
-      if (commit.commit <= stored.commit) return "DUP";
-      if (commit.commit !== stored.commit + 1) return "GAP";
-      const baseCommit = commit.swapsBase ? commit.commit : stored.baseCommit;
-      if (commit.swapsBase) {
-        // A base that is staged ahead of this one stays.
-        this.#file
-          .query("DELETE FROM base WHERE task = ? AND commit_number < ?")
-          .run(task, baseCommit);
-        this.#file.query("DELETE FROM delta WHERE task = ?").run(task);
-      }
-      if (commit.delta.length > 0) {
-        this.#file
-          .query("INSERT INTO delta (task, commit_number, bytes) VALUES (?, ?, ?)")
-          .run(task, commit.commit, commit.delta);
-      }
-      this.#file
-        .query("UPDATE task SET commit_number = ?, base_commit = ?, meta = ? WHERE name = ?")
-        .run(commit.commit, baseCommit, commit.meta, task);
-      return "OK";
-    });
+    this.#file.checkOpen(`commit the task "${task}"`);
+    signal.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<CommitResult>();
+    const count = this.#waiting.push({ task, commit, signal, resolve, reject });
+    if (count === 1) setImmediate(() => this.#commitAll());
+    return await promise;
   }
 
   async drop(task: string, signal: AbortSignal): Promise<void> {
@@ -211,7 +209,8 @@ class SqliteState implements StateStore {
            ORDER BY id DESC LIMIT 1 OFFSET ?3)`,
       );
       for (const { nodeId, interval, values, keep } of appends) {
-        for (const value of values) add.run(nodeId, interval, value);
+        // What `keep` lets fall would come in again with the next repeat, and push others out.
+        for (const value of values.slice(-keep)) add.run(nodeId, interval, value);
         trim.run(nodeId, interval, keep);
       }
     });
@@ -232,7 +231,57 @@ class SqliteState implements StateStore {
   }
 
   async close(): Promise<void> {
+    this.#commitAll();
     this.#file.close();
+  }
+
+  /** Makes the commits that wait, in one transaction if that goes through, and settles them. */
+  #commitAll(): void {
+    const all = this.#waiting.splice(0);
+    const wanted = all.filter(({ signal }) => !signal.aborted);
+    for (const { signal, reject } of all) if (signal.aborted) reject(reasonOf(signal));
+    if (wanted.length === 0 || this.#commitTogether(wanted)) return;
+    // One that can't be stored, being too large, is no fault of the others.
+    for (const one of wanted) this.#commitTogether([one]);
+  }
+
+  /** True if all are settled; false if they failed and each may have better luck alone. */
+  #commitTogether(all: readonly Waiting[]): boolean {
+    const names = all.map(({ task }) => `"${task}"`).join(", ");
+    try {
+      const results = this.#file.transaction(`commit the task ${names}`, () =>
+        all.map(({ task, commit }) => this.#commitOne(task, commit)),
+      );
+      for (const [i, { resolve }] of all.entries()) resolve(results[i] ?? "GAP");
+    } catch (error) {
+      if (all.length > 1 && !hasCode(error, "STORE_UNAVAILABLE")) return false;
+      for (const { reject } of all) reject(error);
+    }
+    return true;
+  }
+
+  #commitOne(task: string, commit: Commit): CommitResult {
+    const stored = this.#task(task);
+    if (stored === undefined || stored.epoch !== commit.epoch) return "FENCED";
+    if (commit.commit <= stored.commit) return "DUP";
+    if (commit.commit !== stored.commit + 1) return "GAP";
+    const baseCommit = commit.swapsBase ? commit.commit : stored.baseCommit;
+    if (commit.swapsBase) {
+      // A base that is staged ahead of this one stays.
+      this.#file
+        .query("DELETE FROM base WHERE task = ? AND commit_number < ?")
+        .run(task, baseCommit);
+      this.#file.query("DELETE FROM delta WHERE task = ?").run(task);
+    }
+    if (commit.delta.length > 0) {
+      this.#file
+        .query("INSERT INTO delta (task, commit_number, bytes) VALUES (?, ?, ?)")
+        .run(task, commit.commit, commit.delta);
+    }
+    this.#file
+      .query("UPDATE task SET commit_number = ?, base_commit = ?, meta = ? WHERE name = ?")
+      .run(commit.commit, baseCommit, commit.meta, task);
+    return "OK";
   }
 
   #write<Result>(action: string, signal: AbortSignal, body: () => Result): Result {

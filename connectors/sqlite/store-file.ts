@@ -28,6 +28,8 @@ export interface StoreFileOptions {
 
 /** Wide enough that a chunk of 98 KB takes few pages, see the bench. */
 const pageBytes = 16_384;
+/** Pages kept in memory: what the checkpoints of a thread change at a time fits. */
+const cacheKilobytes = 16_384;
 /** Longest wait for another's transaction, ms. */
 const busyMsMax = 5_000;
 
@@ -188,6 +190,7 @@ function prepare(database: Database, options: StoreFileOptions, format: StoreFor
   if (isNew) database.run(`PRAGMA page_size = ${pageBytes}`);
   database.run("PRAGMA journal_mode = WAL");
   database.run("PRAGMA synchronous = NORMAL");
+  database.run(`PRAGMA cache_size = -${cacheKilobytes}`);
   database.run("PRAGMA journal_size_limit = 67108864");
   if (options.bytesMax !== undefined) {
     database.run(`PRAGMA max_page_count = ${Math.floor(options.bytesMax / pageBytes)}`);

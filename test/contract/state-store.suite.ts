@@ -352,6 +352,39 @@ export function runStateStoreSuite(subject: StateCase): void {
     expect(await store.getHistory(nodeId, "1m", 10, signal())).toEqual(want);
   });
 
+  check("an append longer than `keep`, repeated, leaves its newest and no other", async (store) => {
+    const nodeId = newName();
+    const values = Array.from({ length: 7 }, (_, i) => bytes(`record ${i}`));
+    const newest = values.slice(-3).toReversed();
+    for (let times = 0; times < 3; times += 1) {
+      await store.appendHistory([{ nodeId, interval: "1m", values, keep: 3 }], signal());
+      expect(await store.getHistory(nodeId, "1m", 10, signal())).toEqual(newest);
+    }
+    const next = { nodeId, interval: "1m", values: [...values, bytes("record 7")], keep: 3 };
+    await store.appendHistory([next, next], signal());
+    const want = [bytes("record 7"), ...newest.slice(0, 2)];
+    expect(await store.getHistory(nodeId, "1m", 10, signal())).toEqual(want);
+  });
+
+  check("commits of many tasks at once come each to its own result (S1)", async (store) => {
+    const tasks = Array.from({ length: 8 }, newName);
+    for (const task of tasks) await store.acquire(task, signal());
+    const [fenced, ahead] = [tasks[2], tasks[5]];
+    const reason = new Error("enough");
+    const stopped = AbortSignal.abort(reason);
+    const commits = tasks.map(async (task, i) => {
+      const commit = commitOf(task === fenced ? 9 : 1, task === ahead ? 2 : 1);
+      return await store.commit(task, commit, i === 7 ? stopped : signal()).catch(String);
+    });
+    const again = store.commit(tasks[0]!, commitOf(1, 2), signal());
+    const results = await Promise.all(commits);
+    expect(results.slice(0, 7)).toEqual(["OK", "OK", "FENCED", "OK", "OK", "GAP", "OK"]);
+    expect(results[7]).toBe(String(reason));
+    expect(await again).toBe("OK");
+    const logs = tasks.slice(0, 7).map(async (task) => (await acquired(store, task)).log.length);
+    expect(await Promise.all(logs)).toEqual([2, 1, 0, 1, 1, 0, 1]);
+  });
+
   check("an aborted call rejects with the signal's reason and changes nothing", async (store) => {
     const task = newName();
     const { epoch } = await acquired(store, task);

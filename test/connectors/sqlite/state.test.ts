@@ -40,6 +40,41 @@ test("a history store is not taken for a state store, nor the other way round", 
   rmSync(directory, { recursive: true });
 });
 
+test("a commit that the store has no room for leaves those made with it alone", async () => {
+  const directory = newDirectory();
+  const store = await openState(`sqlite:${join(directory, "s.db")}?bytesMax=1048576`, signal);
+  const tasks = ["a/0/0", "b/0/0", "c/0/0"];
+  for (const task of tasks) await store.acquire(task, signal);
+  const commits = tasks.map(async (task) => {
+    const delta = new Uint8Array(task === "b/0/0" ? 2 ** 21 : 100);
+    const commit = { epoch: 1, commit: 1, meta: new Uint8Array(0), delta, swapsBase: false };
+    return await store.commit(task, commit, signal);
+  });
+  const results = await Promise.allSettled(commits);
+  expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+  expect(results[1]).toMatchObject({ reason: { code: "STORE_FULL" } });
+  const sizes = tasks.map(async (task) => (await acquired(store, task, signal)).log.length);
+  expect(await Promise.all(sizes)).toEqual([1, 0, 1]);
+  await store.close();
+  rmSync(directory, { recursive: true });
+});
+
+test("close() makes the commits that were called before it", async () => {
+  const directory = newDirectory();
+  const url = `sqlite:${join(directory, "s.db")}`;
+  const store = await openState(url, signal);
+  await store.acquire("a/0/0", signal);
+  const bytes = Uint8Array.of(7);
+  const commit = { epoch: 1, commit: 1, meta: bytes, delta: bytes, swapsBase: false };
+  const committing = store.commit("a/0/0", commit, signal);
+  await store.close();
+  expect(await committing).toBe("OK");
+  const again = await openState(url, signal);
+  expect(await acquired(again, "a/0/0", signal)).toMatchObject({ commit: 1, log: [bytes] });
+  await again.close();
+  rmSync(directory, { recursive: true });
+});
+
 // Goal: many threads may open one new file at once. Method: eight workers race to make it, each
 // commits to a task of its own, and all commits are there after.
 test("eight threads open a new store at once and commit to it", async () => {
