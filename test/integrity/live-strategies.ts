@@ -86,13 +86,13 @@ export class Loop extends Strategy {
   }
 }
 
-/** A node over two keys. */
+/** A node over two streams of any keys. */
 export class Joined extends Strategy {
   setup() {
-    const [input = ""] = this.flags.symbols;
+    const [input = "", other = ""] = this.flags.symbols;
     const ratio = new Join({
       name: "ratio",
-      inputs: { a: barsOf(input, ["A"]), b: barsOf(input, ["B"]) },
+      inputs: { a: barsOf(input, "*"), b: barsOf(other, "*") },
       schema: { ratio: "f64" },
       compute: ({ a, b }) => ({ ratio: a.value("close", -1) / b.value("close", -1) }),
     });

@@ -8,8 +8,8 @@ import { type Crash, type LiveThreads, runLiveThreads } from "../../coordinator/
 import { systemClock } from "../../core/clock.ts";
 import { QmtlError } from "../../core/errors.ts";
 import { newLog } from "../../core/log.ts";
-import { waitingNodes } from "../../graph/components.ts";
-import { type Graph, type GraphNode } from "../../graph/graph.ts";
+import { type Graph } from "../../graph/graph.ts";
+import { repartitionTopic, type StagedGraph, stagedOf } from "../../graph/stages.ts";
 import {
   idsOf,
   prepare,
@@ -41,6 +41,9 @@ export const paceDefaults: LivePace = {
   compression: "none",
   checkpointMs: 250,
 };
+
+/** How long a repartition topic keeps what was forwarded: what a join has to catch up with, ms. */
+const forwardedMs = 7 * 86_400_000;
 
 /** A live run, everything resolved. */
 export interface Live {
@@ -114,9 +117,10 @@ export async function runLive(live: Live, signal: AbortSignal): Promise<LiveRepo
     pace: live.pace,
     watch: live.watch,
   });
-  const { graph } = prepare(live.strategy, live.flags);
-  checkGraph(graph);
-  const plan = await planOf(live, graph, signal);
+  const { graph: source } = prepare(live.strategy, live.flags);
+  const staged = stagedOf(source);
+  const { graph } = staged;
+  const plan = await planOf(live, { source, staged }, signal);
   const view = await LiveView.open({
     graph,
     orders: plan.orders,
@@ -128,7 +132,7 @@ export async function runLive(live: Live, signal: AbortSignal): Promise<LiveRepo
   });
   let ended: Readonly<Record<string, unknown>> = {};
   try {
-    const report = await runOrders(live, { ...plan, graph, view }, signal);
+    const report = await runOrders(live, { ...plan, source, graph, view }, signal);
     ended = { records: report.records, outputs: report.outputs, crashes: report.crashes };
     return report;
   } catch (error) {
@@ -148,13 +152,18 @@ interface LivePlan {
 }
 
 /** A live run's threads: topics checked and made, partitions dealt, shared memory sized. */
-async function planOf(live: Live, graph: Graph, signal: AbortSignal): Promise<LivePlan> {
+async function planOf(
+  live: Live,
+  { source, staged }: { readonly source: Graph; readonly staged: StagedGraph },
+  signal: AbortSignal,
+): Promise<LivePlan> {
   const transport = live.connectors.refOf("transport", live.transport);
-  const inputs = graph.nodes
-    .filter(({ kind }) => kind === "stream")
-    .map((node) => ({ stream: node.index, topic: inputTopic(node) }));
-  const outputs = outputTopics(graph, inputs);
-  const partitions = await readyTopics(transport, inputs, outputs, signal);
+  const { graph } = staged;
+  const read = inputTopics(staged);
+  const outputs = outputTopics(graph, read);
+  const forwarded = forwardedTopics(staged);
+  const partitions = await readyTopics(transport, { read, outputs, forwarded }, signal);
+  const inputs = [...read, ...forwarded];
   const isLocal = live.ref === undefined || live.transport.startsWith("memory:");
   const wanted = isLocal ? 1 : Math.min(partitions, live.threads ?? availableParallelism());
   const board = newBoardMemory(wanted);
@@ -167,7 +176,7 @@ async function planOf(live: Live, graph: Graph, signal: AbortSignal): Promise<Li
   const base = {
     strategy: live.ref ?? { module: "", exportName: "" },
     flags: live.flags,
-    ids: idsOf(graph),
+    ids: idsOf(source),
     deployment: live.deployment,
     run: randomUUID(),
     transport,
@@ -204,13 +213,13 @@ async function planOf(live: Live, graph: Graph, signal: AbortSignal): Promise<Li
 /** Runs the orders, in this thread or on threads of their own, and reports. */
 async function runOrders(
   live: Live,
-  plan: LivePlan & { readonly graph: Graph; readonly view: LiveView },
+  plan: LivePlan & { readonly source: Graph; readonly graph: Graph; readonly view: LiveView },
   signal: AbortSignal,
 ): Promise<LiveReport> {
-  const { graph, orders, view } = plan;
+  const { graph, orders, source, view } = plan;
   let crashes = 0;
   const results = plan.isLocal
-    ? await runHere(graph, orders, signal)
+    ? await runHere(source, orders, signal)
     : await runWithState(
         live,
         {
@@ -295,28 +304,37 @@ async function runHere(
   return results;
 }
 
-/** What a live run can't do is refused before anything is made. */
-function checkGraph(graph: Graph): void {
-  const [waiting] = waitingNodes(graph);
-  if (waiting !== undefined) {
-    const name = graph.nodes[waiting]?.name ?? "";
-    throw new QmtlError(
-      "GRAPH_INVALID",
-      `Cannot run live: "${name}" joins several streams or keys, wanted nodes over one stream each (backtests join)`,
-      { node: name },
-    );
-  }
+/** A topic with the stream that is read from it, the first if they are several. */
+interface InputTopic {
+  readonly stream: number;
+  readonly topic: string;
 }
 
-/** The topic a stream is read from. */
-function inputTopic({ source, definitionId }: GraphNode): string {
-  return source !== undefined && "topic" in source ? source.topic : `qmtl.stream.${definitionId}`;
+/** The topic of each stream that the strategy declares. */
+function inputTopics({ graph, forwards }: StagedGraph): readonly InputTopic[] {
+  const forwarded = new Set(forwards.map(({ to }) => to));
+  return graph.nodes
+    .filter(({ index, kind }) => kind === "stream" && !forwarded.has(index))
+    .map(({ index, source, definitionId }) => {
+      const isNamed = source !== undefined && "topic" in source;
+      return { stream: index, topic: isNamed ? source.topic : `qmtl.stream.${definitionId}` };
+    });
+}
+
+/** The repartition topic of each join that has one. */
+function forwardedTopics({ graph, forwards }: StagedGraph): readonly InputTopic[] {
+  return forwards
+    .filter(({ input }) => input === 0)
+    .flatMap(({ join, to }) => {
+      const node = graph.nodes[join];
+      return node === undefined ? [] : [{ stream: to, topic: repartitionTopic(node) }];
+    });
 }
 
 /** The topic of each published node; one definition a topic, so that its offsets are its own. */
 function outputTopics(
   graph: Graph,
-  inputs: readonly { readonly topic: string }[],
+  inputs: readonly InputTopic[],
 ): readonly { readonly node: number; readonly topic: string }[] {
   const outputs = graph.nodes.flatMap(({ index, kind, publish, definitionId }) => {
     if (kind === "stream" || publish === false) return [];
@@ -343,11 +361,16 @@ function outputTopics(
   return outputs;
 }
 
-/** Checks the input topics, makes the output topics, and returns the partition count of all. */
+interface LiveTopics {
+  readonly read: readonly InputTopic[];
+  readonly outputs: readonly { readonly topic: string }[];
+  readonly forwarded: readonly InputTopic[];
+}
+
+/** Checks the input topics, makes all others, and returns the partition count of all. */
 async function readyTopics(
   ref: ConnectorRef,
-  inputs: readonly { readonly topic: string }[],
-  outputs: readonly { readonly topic: string }[],
+  { read: inputs, outputs, forwarded }: LiveTopics,
   signal: AbortSignal,
 ): Promise<number> {
   const open = await openByRef<OpenTransport>(ref);
@@ -366,6 +389,9 @@ async function readyTopics(
     }
     for (const { topic } of outputs)
       await transport.ensureTopic({ name: topic, partitions }, signal);
+    for (const { topic } of forwarded) {
+      await transport.ensureTopic({ name: topic, partitions, retentionMs: forwardedMs }, signal);
+    }
     return partitions;
   } finally {
     await transport.close();

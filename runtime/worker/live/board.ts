@@ -4,7 +4,8 @@
  *
  *   ints    Int32[thread][5]      node that runs (-1: none), records run, turns of the loop,
  *                                 partition that is computed on, node that failed (-1: none)
- *   floats  Float64[thread][…]    sums since the thread began, in the order of `boardFields`
+ *   floats  Float64[thread][…]    sums since the thread began, in the order of `boardFields`;
+ *                                 `stagesDone`: `StageGate`
  */
 export interface BoardMemory {
   readonly threads: number;
@@ -28,6 +29,7 @@ export const boardFields = [
   "checkpoints",
   "checkpointMs",
   "offsetResets",
+  "stagesDone",
 ] as const;
 
 /** A field of the board. */

@@ -1,3 +1,6 @@
+import { QmtlError } from "../../core/errors.ts";
+import { type GraphNode } from "../../graph/graph.ts";
+import { type StreamLoop } from "../task/stream-loop.ts";
 import { type LatencyProbe } from "./live-order.ts";
 
 /** Latencies kept, at most: later ones are not measured. */
@@ -12,6 +15,22 @@ export class LatencyLog {
 
   constructor(probe: LatencyProbe) {
     this.probe = probe;
+  }
+
+  /**
+   * What notes the latency of each record of `stream`.
+   *
+   * @throws QmtlError FIELD_UNKNOWN if it has no such field.
+   */
+  probeOf(stream: GraphNode): (loop: StreamLoop, at: number) => void {
+    const column = Object.keys(stream.schema).indexOf(this.probe.field) + 1;
+    if (column === 0) {
+      throw new QmtlError(
+        "FIELD_UNKNOWN",
+        `Cannot measure latency: "${stream.name}" has no field "${this.probe.field}"`,
+      );
+    }
+    return (loop, at) => this.add(loop.store.values[at + column * loop.store.stride]!);
   }
 
   /** Notes a record whose stamp is `stamp`, in the probe's unit. */

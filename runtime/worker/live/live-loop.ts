@@ -1,55 +1,49 @@
 import {
   type FetchedBytes,
+  type PartitionEnds,
   type ProducerIdentity,
   type Transport,
 } from "../../contract/transport.ts";
 import { assert } from "../../core/assert.ts";
+import { systemClock } from "../../core/clock.ts";
 import { hasCode, QmtlError } from "../../core/errors.ts";
-import { type Graph, type GraphNode } from "../../graph/graph.ts";
+import { type Graph } from "../../graph/graph.ts";
+import { type StagedGraph, stagedOf } from "../../graph/stages.ts";
 import { NodeProfile } from "../node-profile.ts";
-import { type OutputSink } from "../task/node-output.ts";
-import { type StreamLoop } from "../task/stream-loop.ts";
 import { BoardRow, boardSum } from "./board.ts";
 import { LatencyLog } from "./latency-log.ts";
 import { type LiveOrder, type Quarantine } from "./live-order.ts";
-import { countsOf, PartitionMeter, ThreadMeter } from "./meters.ts";
+import { type LivePartition, LiveTask, type LiveTaskContext } from "./live-task.ts";
+import { countsOf, ThreadMeter } from "./meters.ts";
 import { DeadLetters } from "./output/dead-letters.ts";
-import { OutputPartition } from "./output/output-partition.ts";
-import { PartitionTask } from "./partition-task.ts";
+import { forwardSource } from "./repartition/forward-form.ts";
+import { ForwardSenders } from "./repartition/forward-senders.ts";
+import { Forwarder } from "./repartition/forwarder.ts";
+import { StageGate, stageDone } from "./repartition/stage-gate.ts";
 
 /** Time for what was computed to be acknowledged once the run is stopped, ms. */
 export const drainMsMax = 4_000;
 /** The same once the loop has failed: what is on its way then is read back by the next owner. */
 const settleMsMax = 2_000;
 
-/** A partition of an input topic with what it feeds. */
-export interface LivePartition {
-  readonly topic: string;
-  readonly task: PartitionTask;
-  readonly outputs: readonly OutputPartition[];
-  readonly meter?: PartitionMeter | undefined;
-  /** Offset of the next fetch: ahead of `task.nextOffset` by what is under way. */
-  position: number;
-}
-
 /** Where state and position are kept; without one, a run starts where `offsetReset` says. */
 export interface Checkpoints {
   /**
-   * Restores a partition. Where nothing is stored it begins at `start`, and that beginning is
+   * Restores a task. Where nothing is stored its feeds begin at `start`, and that beginning is
    * committed before anything is sent.
    */
   restore(
-    partition: LivePartition,
-    start: () => Promise<number>,
+    task: LiveTask,
+    start: (feed: LivePartition) => Promise<number>,
     signal: AbortSignal,
   ): Promise<void>;
   /**
    * Called at a batch boundary, when it is due: copies the state and returns; commits as soon as
    * the outputs are acknowledged. @throws the failure of an earlier commit.
    */
-  take(partitions: readonly LivePartition[], signal: AbortSignal): void;
+  take(tasks: readonly LiveTask[], signal: AbortSignal): void;
   /** Commits all of it, and waits until that is done. */
-  commit(partitions: readonly LivePartition[], signal: AbortSignal): Promise<void>;
+  commit(tasks: readonly LiveTask[], signal: AbortSignal): Promise<void>;
 }
 
 /** What a thread has found out. */
@@ -68,13 +62,15 @@ export interface LiveResult {
  *   V4  After a failure nothing is committed: the state may hold half a batch.
  *   V5  A quarantine ends at a committed position: whoever restores from it has no record left
  *       that came before the release, so no output of such a record follows a later one.
+ *   V6  No thread forwards a record before every thread's tasks have their positions in the
+ *       repartition topics; and a run that ends by `recordsMax` ends behind its last join.
  */
 export class LiveLoop {
   readonly #order: LiveOrder;
-  readonly #graph: Graph;
+  readonly #staged: StagedGraph;
   readonly #transport: Transport;
   readonly #checkpoints: Checkpoints | undefined;
-  readonly #partitions: LivePartition[] = [];
+  readonly #tasks: LiveTask[] = [];
   /** By topic and partition: several streams may read one topic. */
   readonly #byName = new Map<string, LivePartition[]>();
   readonly #rows: readonly BoardRow[];
@@ -83,6 +79,9 @@ export class LiveLoop {
   readonly #deadLetters: DeadLetters;
   readonly #meter: ThreadMeter | undefined;
   readonly #profile: NodeProfile | undefined;
+  readonly #gate: StageGate;
+  /** The ways into repartition topics, if there are any. */
+  #forwards: ForwardSenders | undefined;
   #checkpointedMs = 0;
   #quarantined: readonly Quarantine[];
 
@@ -94,7 +93,7 @@ export class LiveLoop {
   ) {
     this.#order = order;
     this.#quarantined = order.quarantined;
-    this.#graph = graph;
+    this.#staged = stagedOf(graph);
     this.#transport = transport;
     this.#checkpoints = checkpoints;
     this.#rows = Array.from(
@@ -102,8 +101,9 @@ export class LiveLoop {
       (_, thread) => new BoardRow(order.board, thread),
     );
     this.#row = new BoardRow(order.board, order.thread);
+    this.#gate = new StageGate(this.#row, this.#rows, systemClock);
     this.#latency = order.latency === undefined ? undefined : new LatencyLog(order.latency);
-    this.#deadLetters = new DeadLetters(transport, graph);
+    this.#deadLetters = new DeadLetters(transport, this.#staged.graph);
     const { meters, thread, profile } = order;
     this.#meter = meters === undefined ? undefined : new ThreadMeter(meters, thread);
     this.#profile = profile === undefined ? undefined : new NodeProfile(profile);
@@ -138,25 +138,35 @@ export class LiveLoop {
   }
 
   async #open(signal: AbortSignal): Promise<void> {
-    const producer = await nameProducer(this.#transport, this.#order.outputs.length, signal);
-    for (const { stream, topic } of this.#order.inputs) {
+    const context = await this.#contextOf(signal);
+    for (const stage of this.#staged.stages.keys()) {
       for (const partition of this.#order.partitions) {
-        const live = this.#makePartition(this.#graph.nodes[stream]!, topic, partition, producer);
-        this.#partitions.push(live);
-        const name = `${partition} ${topic}`;
-        this.#byName.set(name, [...(this.#byName.get(name) ?? []), live]);
-        const start = async (): Promise<number> =>
-          await this.#startOffset(topic, partition, signal);
-        if (this.#checkpoints === undefined) live.task.nextOffset = await start();
-        else await this.#checkpoints.restore(live, start, signal);
+        const task = new LiveTask(context, stage, partition);
+        this.#tasks.push(task);
+        for (const feed of task.feeds) {
+          const name = `${partition} ${feed.topic}`;
+          this.#byName.set(name, [...(this.#byName.get(name) ?? []), feed]);
+        }
+        await this.#restore(task, signal);
         // What a checkpoint brought back of nodes that are silent now is not to be gone on with.
-        live.task.task.quarantine(this.#quarantinedIn(partition));
-        live.position = live.task.nextOffset;
+        task.task.quarantine(this.#quarantinedIn(partition));
+        for (const feed of task.feeds) feed.position = feed.reader.nextOffset;
       }
     }
     // A thread before this one may have counted records beyond the checkpoint: they come again.
-    const taken = this.#partitions.reduce((sum, { task }) => sum + task.counts.records, 0);
+    const inputs = this.#tasks.flatMap(({ feeds }) => feeds).filter(({ isInput }) => isInput);
+    const taken = inputs.reduce((sum, { reader }) => sum + reader.counts.records, 0);
     this.#row.set("records", taken);
+    if (this.#forwards !== undefined) await this.#gate.pass(stageDone.opened, signal); // V6
+  }
+
+  async #restore(task: LiveTask, signal: AbortSignal): Promise<void> {
+    const start = async ({ topic, reader }: LivePartition): Promise<number> =>
+      task.depth > 0
+        ? (await this.#endsOf(topic, reader.partition, signal)).end
+        : await this.#startOffset(topic, reader.partition, signal);
+    if (this.#checkpoints !== undefined) await this.#checkpoints.restore(task, start, signal);
+    else for (const feed of task.feeds) feed.reader.nextOffset = await start(feed);
   }
 
   #quarantinedIn(partition: number): ReadonlySet<number> {
@@ -171,54 +181,53 @@ export class LiveLoop {
     if (left.length === this.#quarantined.length) return;
     await this.#finish();
     this.#quarantined = left;
-    for (const { task } of this.#partitions) {
-      task.task.quarantine(this.#quarantinedIn(task.partition));
+    for (const { task, partition } of this.#tasks) {
+      task.quarantine(this.#quarantinedIn(partition));
     }
   }
 
-  #makePartition(
-    stream: GraphNode,
-    topic: string,
-    partition: number,
-    producer: ProducerIdentity | undefined,
-  ): LivePartition {
-    const outputs = new Map<number, OutputPartition>();
-    const task = new PartitionTask({
-      graph: this.#graph,
-      stream,
-      partition,
-      quarantined: this.#quarantinedIn(partition),
-      isPoisoning: this.#order.isPoisoning,
+  async #contextOf(signal: AbortSignal): Promise<LiveTaskContext> {
+    const { deployment, inputs, outputs, pace } = this.#order;
+    const { forwards, graph } = this.#staged;
+    const sends = outputs.length + forwards.length;
+    const producer = await nameProducer(this.#transport, sends, signal);
+    const source = forwardSource(deployment);
+    const forwarding =
+      forwards.length === 0
+        ? undefined
+        : {
+            graph,
+            senders: new ForwardSenders(this.#transport, producer, pace),
+            // All topics of a plan have equally many.
+            partitions: await this.#transport.partitionsOf(inputs[0]!.topic, signal),
+            source,
+            clock: systemClock,
+            signal: this.#sendSignal,
+          };
+    this.#forwards = forwarding?.senders;
+    return {
+      order: this.#order,
+      staged: this.#staged,
+      transport: this.#transport,
+      producer,
       heartbeat: this.#row.heartbeat,
       profile: this.#profile,
-      onDeadLetter: (letter) => this.#deadLetters.add(stream, letter),
-      onRow: this.#rowProbe(stream),
-      sink: (): OutputSink => (node, rows) => {
-        this.#row.add("outputs", rows.count);
-        this.#meter?.emitted(node.index, rows.count);
-        const output = outputs.get(node.index);
-        if (output === undefined) return;
-        const startedMs = this.#profile?.now();
-        output.add(rows, this.#sendSignal);
-        this.#profile?.since("encodeMs", startedMs);
+      source,
+      sendSignal: this.#sendSignal,
+      quarantinedIn: (partition) => this.#quarantinedIn(partition),
+      onDeadLetter: (stream, letter) => this.#deadLetters.add(stream, letter),
+      onRow: (stream) => this.#latency?.probeOf(stream),
+      onOutputs: (node, count) => {
+        this.#row.add("outputs", count);
+        this.#meter?.emitted(node.index, count);
       },
-    });
-    for (const { node, topic: output } of this.#order.outputs) {
-      if (rootOf(this.#graph, node) !== stream.index) continue;
-      const target = {
-        node: this.#graph.nodes[node]!,
-        topic: output,
-        partition,
-        keys: task.keys,
-        batchBytesMax: this.#order.pace.batchBytesMax,
-        compression: this.#order.pace.compression,
-      };
-      outputs.set(node, new OutputPartition(target, this.#transport, producer));
-    }
-    const { meters, inputs } = this.#order;
-    const input = inputs.findIndex((own) => own.stream === stream.index);
-    const meter = meters === undefined ? undefined : new PartitionMeter(meters, input, partition);
-    return { topic, task, outputs: [...outputs.values()], meter, position: 0 };
+      forwarderOf: ({ nodes }) => {
+        const own = forwards.filter(({ from }) => nodes.includes(from));
+        return forwarding === undefined || own.length === 0
+          ? undefined
+          : new Forwarder(forwarding, own);
+      },
+    };
   }
 
   /** Sends go on while the loop drains: they have their own signal. */
@@ -242,27 +251,19 @@ export class LiveLoop {
     return this.#sendEnd.signal;
   }
 
-  #rowProbe(stream: GraphNode): ((loop: StreamLoop, at: number) => void) | undefined {
-    const latency = this.#latency;
-    if (latency === undefined) return undefined;
-    const column = Object.keys(stream.schema).indexOf(latency.probe.field) + 1;
-    if (column === 0) {
-      throw new QmtlError(
-        "FIELD_UNKNOWN",
-        `Cannot measure latency: "${stream.name}" has no field "${latency.probe.field}"`,
-      );
-    }
-    return (loop, at) => latency.add(loop.store.values[at + column * loop.store.stride]!);
-  }
-
   async #startOffset(topic: string, partition: number, signal: AbortSignal): Promise<number> {
     const { offsetReset } = this.#order;
     if (typeof offsetReset === "number") {
       return await this.#transport.offsetAt(topic, partition, offsetReset, signal);
     }
+    const ends = await this.#endsOf(topic, partition, signal);
+    return offsetReset === "latest" ? ends.end : ends.start;
+  }
+
+  async #endsOf(topic: string, partition: number, signal: AbortSignal): Promise<PartitionEnds> {
     const [ends] = await this.#transport.endsOf(topic, [partition], signal);
     assert(ends !== undefined, "a transport answers for each partition");
-    return offsetReset === "latest" ? ends.end : ends.start;
+    return ends;
   }
 
   async #loop(signal: AbortSignal): Promise<void> {
@@ -279,20 +280,64 @@ export class LiveLoop {
       pending = this.#fetch(signal);
       // Its failure is met where it is awaited; if the loop ends before, closing the transport ends it.
       pending.catch(() => undefined);
-      this.#compute(answers);
-      this.#meter?.enter("send");
-      await this.#flush();
+      await this.#turn(answers);
       if (this.#quarantined.length > 0) await this.#release();
       this.#meter?.enter("fetch");
       if (this.#isDone()) break;
     }
+    if (this.#forwards !== undefined && !signal.aborted) await this.#drain(pending, signal);
   }
 
-  async #fetch(signal: AbortSignal): Promise<readonly FetchedBytes[]> {
+  /** V6: the last records go through the joins; `pending` is the fetch that is on its way. */
+  async #drain(pending: Promise<readonly FetchedBytes[]>, signal: AbortSignal): Promise<void> {
+    const answers = await this.#answersOf(pending, signal);
+    // Of the inputs nothing more is taken.
+    await this.#turn(answers.filter(({ topic }) => !this.#isInput(topic)));
+    const depths = Math.max(...this.#staged.stages.map(({ depth }) => depth));
+    for (let depth = 1; depth <= depths; depth += 1) {
+      await this.#forwards?.idle();
+      await this.#gate.pass(stageDone.opened + depth, signal);
+      await this.#drainDepth(depth, signal);
+    }
+  }
+
+  /** Takes what lies in the repartition topics that lead to `depth`; no more comes into them. */
+  async #drainDepth(depth: number, signal: AbortSignal): Promise<void> {
+    const own = this.#tasks.filter((task) => task.depth === depth).flatMap(({ feeds }) => feeds);
+    const ends = await Promise.all(
+      own.map(async ({ topic, reader }) => await this.#endsOf(topic, reader.partition, signal)),
+    );
+    for (;;) {
+      const left = own.filter(({ reader }, i) => reader.nextOffset < ends[i]!.end);
+      if (left.length === 0) return;
+      for (const feed of left) feed.position = feed.reader.nextOffset;
+      await this.#turn(await this.#answersOf(this.#fetch(signal, left), signal));
+    }
+  }
+
+  /** Computes on answers and sends what came of it. */
+  async #turn(answers: readonly FetchedBytes[]): Promise<void> {
+    this.#compute(answers);
+    this.#meter?.enter("send");
+    await this.#flush();
+  }
+
+  #isInput(topic: string): boolean {
+    return this.#tasks.some(
+      ({ depth, feeds }) => depth === 0 && feeds.some((feed) => feed.topic === topic),
+    );
+  }
+
+  /** What is next of all feeds, or of `some`. */
+  async #fetch(
+    signal: AbortSignal,
+    some?: readonly LivePartition[],
+  ): Promise<readonly FetchedBytes[]> {
     const { fetchWaitMsMax, partitionBytesMax, fetchBytesMax } = this.#order.pace;
-    const positions = [...this.#byName.values()].map((readers) => ({
+    const feeds = some === undefined ? [...this.#byName.values()] : some.map((feed) => [feed]);
+    const positions = feeds.map((readers) => ({
       topic: readers[0]!.topic,
-      partition: readers[0]!.task.partition,
+      partition: readers[0]!.reader.partition,
       offset: Math.min(...readers.map(({ position }) => position)),
     }));
     return await this.#transport.fetch(
@@ -329,12 +374,15 @@ export class LiveLoop {
   async #resetPosition({ details }: QmtlError, signal: AbortSignal): Promise<void> {
     const topic = String(details["topic"]);
     const partition = Number(details["partition"]);
-    const [ends] = await this.#transport.endsOf(topic, [partition], signal);
-    const offset = await this.#startOffset(topic, partition, signal);
+    const ends = await this.#endsOf(topic, partition, signal);
+    // What was forwarded is read from the oldest on: its beginning is not the user's to choose.
+    const offset = this.#isInput(topic)
+      ? await this.#startOffset(topic, partition, signal)
+      : ends.start;
     for (const live of this.#byName.get(`${partition} ${topic}`) ?? []) {
-      if (ends !== undefined && live.position >= ends.start && live.position <= ends.end) continue;
+      if (live.position >= ends.start && live.position <= ends.end) continue;
       live.position = offset;
-      live.task.nextOffset = offset;
+      live.reader.nextOffset = offset;
       this.#row.add("offsetResets", 1);
     }
   }
@@ -352,17 +400,23 @@ export class LiveLoop {
       row.add("bytes", answer.bytes.length);
       row.partition = answer.partition;
       for (const live of this.#byName.get(`${answer.partition} ${answer.topic}`) ?? []) {
-        const { counts } = live.task;
-        const before = countsOf(live.task);
-        live.task.consume(answer);
-        live.meter?.took(live.task, answer, before);
-        row.add("records", counts.records - before.records);
+        const { counts } = live.reader;
+        const before = countsOf(live.reader);
+        live.reader.consume(answer);
+        live.meter?.took(live.reader, answer, before);
+        if (live.isInput) row.add("records", counts.records - before.records);
         row.add("slowPath", counts.slowPath - before.slowPath);
         row.add("deadLetters", counts.deadLetters - before.deadLetters);
       }
     }
+    for (const task of this.#tasks) {
+      row.partition = task.partition;
+      task.settle();
+    }
     row.heartbeat[0] = -1;
-    for (const { meter, task } of this.#partitions) meter?.look(task);
+    for (const { feeds } of this.#tasks) {
+      for (const { meter, reader } of feeds) meter?.look(reader);
+    }
     if (answers.length === 0) return;
     if (row.get("firstRecordMs") === 0) row.set("firstRecordMs", now());
     row.set("lastRecordMs", now());
@@ -371,7 +425,9 @@ export class LiveLoop {
 
   async #flush(): Promise<void> {
     const started = performance.now();
-    for (const { outputs } of this.#partitions) {
+    this.#forwards?.seal(this.#sendSignal);
+    await this.#forwards?.room();
+    for (const { outputs } of this.#tasks) {
       for (const output of outputs) {
         const startedMs = this.#profile?.now();
         output.seal(this.#sendSignal);
@@ -383,7 +439,7 @@ export class LiveLoop {
     const due = started - this.#checkpointedMs >= this.#order.pace.checkpointMs;
     if (this.#checkpoints !== undefined && due) {
       this.#checkpointedMs = started;
-      this.#checkpoints.take(this.#partitions, this.#sendSignal);
+      this.#checkpoints.take(this.#tasks, this.#sendSignal);
       this.#row.add("checkpoints", 1);
       this.#row.set("checkpointMs", performance.now() - started);
     }
@@ -397,34 +453,27 @@ export class LiveLoop {
 
   /** Waits for what was sent, then for a checkpoint of all of it. */
   async #finish(): Promise<void> {
-    for (const { outputs } of this.#partitions) {
+    await this.#forwards?.idle();
+    for (const { outputs } of this.#tasks) {
       for (const output of outputs) await output.idle();
     }
-    await this.#checkpoints?.commit(this.#partitions, this.#sendSignal);
+    await this.#checkpoints?.commit(this.#tasks, this.#sendSignal);
   }
 
   /** V4: only what is on its way is waited for; it fails or not, the loop's own failure counts. */
   async #settle(): Promise<void> {
     this.#limitSending(settleMsMax);
-    await Promise.allSettled(
-      this.#partitions.flatMap(({ outputs }) => outputs.map(async (output) => await output.idle())),
-    );
+    const sends = this.#tasks.flatMap(({ outputs }) => outputs);
+    await Promise.allSettled([
+      this.#forwards?.idle(),
+      ...sends.map(async (output) => await output.idle()),
+    ]);
   }
 }
 
 /** True if `error` is only what the signal's end looks like from inside a wait. */
 function isStop(error: unknown, signal: AbortSignal): boolean {
   return signal.aborted && (error === signal.reason || hasCode(error, "ABORTED"));
-}
-
-/** The stream that a node hangs on; live nodes hang on one. */
-function rootOf(graph: Graph, node: number): number {
-  let at = node;
-  for (;;) {
-    const input = graph.nodes[at]?.inputs[0];
-    if (input === undefined) return at;
-    at = input.from;
-  }
 }
 
 /** A producer's name, where the transport gives one and something is published. */

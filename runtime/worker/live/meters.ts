@@ -1,6 +1,6 @@
 import { type FetchedBytes } from "../../contract/transport.ts";
 import { type StreamCounts } from "../task/stream-loop.ts";
-import { type PartitionCounts, type PartitionTask } from "./partition-task.ts";
+import { type PartitionCounts, type PartitionReader } from "./partition-task.ts";
 
 /** How many of each the meters have room for. */
 export interface MeterSize {
@@ -117,9 +117,15 @@ export class ThreadMeter {
 /** What `PartitionMeter.took` compares with. */
 export type CountsBefore = Omit<PartitionCounts, "bytes"> & StreamCounts;
 
-/** Counts of a task as they are before an answer is consumed. */
-export function countsOf({ counts, loop }: PartitionTask): CountsBefore {
-  return { ...counts, ...loop.counts };
+/** Counts of a partition as they are before an answer is consumed. */
+export function countsOf({ counts, loops }: PartitionReader): CountsBefore {
+  const all = { ...counts, accepted: 0, late: 0, duplicate: 0 };
+  for (const loop of loops) {
+    all.accepted += loop.counts.accepted;
+    all.late += loop.counts.late;
+    all.duplicate += loop.counts.duplicate;
+  }
+  return all;
 }
 
 /** One partition's meters. */
@@ -139,7 +145,7 @@ export class PartitionMeter {
   }
 
   /** The task has consumed `answer`; `before` are its counts from before. */
-  took(task: PartitionTask, answer: FetchedBytes, before: CountsBefore): void {
+  took(task: PartitionReader, answer: FetchedBytes, before: CountsBefore): void {
     const now = countsOf(task);
     this.#add("bytes", answer.bytes.length);
     this.#add("records", now.records - before.records);
@@ -154,14 +160,15 @@ export class PartitionMeter {
   }
 
   /** A turn of the loop is over: looks how far the partition's keys have come, now and then. */
-  look(task: PartitionTask): void {
+  look(task: PartitionReader): void {
     const nowMs = performance.now();
     if (nowMs - this.#lookedMs < watermarkMsMin) return;
     this.#lookedMs = nowMs;
-    const { closes } = task.loop.store;
     let newest = 0;
-    for (let slot = 0; slot < task.keys.count; slot += 1) {
-      if (closes[slot]! > newest) newest = closes[slot]!;
+    for (const { store } of task.loops) {
+      for (let slot = 0; slot < task.keys.count; slot += 1) {
+        newest = Math.max(newest, store.closes[slot]!);
+      }
     }
     this.#set("watermarkMs", newest);
   }

@@ -9,7 +9,8 @@ import { type Graph, type GraphNode } from "../../graph/graph.ts";
 import { type NodeProfile } from "../node-profile.ts";
 import { type OutputSink } from "../task/node-output.ts";
 import { type StreamLoop } from "../task/stream-loop.ts";
-import { Task } from "../task/task.ts";
+import { Task, type TaskOptions } from "../task/task.ts";
+import { inputMarkOf } from "./repartition/forward-form.ts";
 
 /** Bytes of a key, at most: a longer one is no symbol. */
 const keyBytesMax = 1_024;
@@ -30,8 +31,28 @@ export interface PartitionCounts {
   bytes: number;
   slowPath: number;
   deadLetters: number;
-  /** Records of keys that the stream does not name. */
+  /** Records that are not for this plan: of keys that the stream does not name, of other plans. */
   foreign: number;
+}
+
+/** Counts of a partition of which nothing was read. */
+export function newPartitionCounts(): PartitionCounts {
+  return { records: 0, bytes: 0, slowPath: 0, deadLetters: 0, foreign: 0 };
+}
+
+/** Takes the bytes of one partition of a topic and feeds streams with them. */
+export interface PartitionReader {
+  readonly partition: number;
+  /** Keys by slot. */
+  readonly keys: KeyTable;
+  /** The streams that it feeds. */
+  readonly loops: readonly StreamLoop[];
+  readonly counts: PartitionCounts;
+  /** Offset after the last batch that was taken, whatever became of it. */
+  nextOffset: number;
+
+  /** Takes the records of one answer from `nextOffset` on; at most one answer at a time. */
+  consume(fetched: FetchedBytes): void;
 }
 
 /** What a partition's task is made of. */
@@ -47,6 +68,12 @@ export interface PartitionOptions {
   readonly profile?: NodeProfile | undefined;
   /** Told of each accepted record: the store's place of its row, after the plan ran for it. */
   readonly onRow: ((loop: StreamLoop, at: number) => void) | undefined;
+  /** A task that takes more streams than this one; without, it has a task of its own. */
+  readonly shared?: Task | undefined;
+  /** What a task of its own is made of beside. */
+  readonly own?: Pick<TaskOptions, "nodes" | "taps">;
+  /** Told of each mark: no record that closed by `time` comes any more. */
+  readonly onMark?: ((time: number) => void) | undefined;
 }
 
 /**
@@ -57,18 +84,13 @@ export interface PartitionOptions {
  *   L3  `nextOffset` is the offset after the last batch that was taken, whatever became of it.
  *   L4  `heartbeat[0]` names a node only while it, or what follows it in the record, runs.
  */
-export class PartitionTask {
+export class PartitionTask implements PartitionReader {
   readonly partition: number;
   readonly task: Task;
   readonly keys: KeyTable;
   readonly loop: StreamLoop;
-  readonly counts: PartitionCounts = {
-    records: 0,
-    bytes: 0,
-    slowPath: 0,
-    deadLetters: 0,
-    foreign: 0,
-  };
+  readonly loops: readonly StreamLoop[];
+  readonly counts = newPartitionCounts();
   nextOffset = 0;
   readonly #reader = new RecordBatchReader();
   readonly #aborted = new AbortedTransactions();
@@ -86,20 +108,9 @@ export class PartitionTask {
       const bytes = new TextEncoder().encode(key);
       this.keys.slotOf(bytes, 0, bytes.length);
     }
-    this.task = new Task({
-      graph: options.graph,
-      owns: () => true,
-      sink: options.sink(this),
-      // Listed keys have the slots of the graph, which are those of the table too.
-      ...(stream.takesAnyKey
-        ? { metKeys: { slotsMax: keysMax, keyOf: (slot: number) => this.keys.textOf(slot) } }
-        : {}),
-      quarantined: options.quarantined,
-      isPoisoning: options.isPoisoning,
-      heartbeat: options.heartbeat,
-      profile: options.profile,
-    });
+    this.task = options.shared ?? this.#newTask(keysMax);
     this.loop = this.task.streamOf(stream.index);
+    this.loops = [this.loop];
     const layout = WireLayout.of(stream.schema);
     this.#read = compileWireRead(layout);
     this.#decoder = new ValueDecoder(layout);
@@ -121,6 +132,25 @@ export class PartitionTask {
     }
     heartbeat[0] = -1;
     this.task.flush();
+  }
+
+  #newTask(keysMax: number): Task {
+    const options = this.#options;
+    const { stream } = options;
+    return new Task({
+      graph: options.graph,
+      owns: () => true,
+      sink: options.sink(this),
+      ...options.own,
+      // Listed keys have the slots of the graph, which are those of the table too.
+      ...(stream.takesAnyKey
+        ? { metKeys: { slotsMax: keysMax, keyOf: (slot: number) => this.keys.textOf(slot) } }
+        : {}),
+      quarantined: options.quarantined,
+      isPoisoning: options.isPoisoning,
+      heartbeat: options.heartbeat,
+      profile: options.profile,
+    });
   }
 
   #takeBatch(): void {
@@ -172,9 +202,13 @@ export class PartitionTask {
   /** The key has no slot: a stream that lists its keys leaves others alone. */
   #refuseKey(i: number): void {
     this.#options.heartbeat[0] = -1;
-    const length = this.#reader.records.keyLength[i]!;
-    if (length < 0) this.#bury(i, "key_missing");
-    else if (!this.#options.stream.takesAnyKey) this.counts.foreign += 1;
+    const { records, view } = this.#reader;
+    const length = records.keyLength[i]!;
+    if (length < 0) {
+      const time = inputMarkOf(view, records.valueAt[i]!, records.valueLength[i]!);
+      if (Number.isNaN(time)) this.#bury(i, "key_missing");
+      else this.#options.onMark?.(time);
+    } else if (!this.#options.stream.takesAnyKey) this.counts.foreign += 1;
     else this.#bury(i, length > keyBytesMax ? "key_too_long" : "keys_max");
   }
 

@@ -26,8 +26,13 @@ export class JoinGate {
   readonly #slots: number;
   /** Close of the last call, by slot: what comes later for it is late. */
   readonly #decided: Float64Array;
+  readonly #heartbeat: Int32Array;
+  /** True while the node is quarantined: its windows go on, but it is not called. */
+  isSilent = false;
 
-  constructor(call: NodeCall, inputs: readonly GateInput[], slots: number) {
+  /** `heartbeat[0]` names the node while it runs, `heartbeat[1]` counts runs. */
+  constructor(call: NodeCall, inputs: readonly GateInput[], slots: number, heartbeat: Int32Array) {
+    this.#heartbeat = heartbeat;
     this.#call = call;
     this.#inputs = inputs;
     this.#slots = slots;
@@ -68,6 +73,19 @@ export class JoinGate {
     };
   }
 
+  /**
+   * Forgets the node's state and the records its readers see, and those of the inputs that are
+   * silent themselves: what comes later does not follow on them.
+   */
+  forget(isInputSilent: readonly boolean[]): void {
+    this.#call.forget();
+    this.#call.output.forget();
+    for (const [i, { store }] of this.#inputs.entries()) {
+      if (isInputSilent[i] !== true) continue;
+      for (let slot = 0; slot < this.#slots; slot += 1) store.clear(slot);
+    }
+  }
+
   /** All inputs of all keys have come to `time`: runs the node for what that decides. */
   advance(time: number): void {
     for (let slot = 0; slot < this.#slots; slot += 1) this.advanceSlot(slot, time);
@@ -86,11 +104,19 @@ export class JoinGate {
       if (close > time) break;
       for (let i = 0; i < this.#inputs.length; i += 1) this.#release(i, slot, close);
       this.#decided[slot] = close;
-      this.#call.fire(slot, close);
+      this.#fire(slot, close);
     }
     for (let i = 0; i < this.#inputs.length; i += 1) {
       if (this.#inputs[i]!.isCoarser) this.#release(i, slot, time);
     }
+  }
+
+  #fire(slot: number, close: number): void {
+    const heartbeat = this.#heartbeat;
+    heartbeat[1] = (heartbeat[1]! + 1) | 0;
+    if (this.isSilent) return;
+    heartbeat[0] = this.#call.node.index;
+    this.#call.fire(slot, close);
   }
 
   /** G3. */

@@ -7,7 +7,7 @@ import { type NodeProfile } from "../node-profile.ts";
 import { type ChainedCall } from "./chain.ts";
 import { JoinGate } from "./join-gate.ts";
 import { NodeCall } from "./node-call.ts";
-import { NodeOutput, type OutputSink } from "./node-output.ts";
+import { NodeOutput, type OutputSink, type OutputTap } from "./node-output.ts";
 import { type StreamCounts, StreamLoop } from "./stream-loop.ts";
 
 /** What a task is made of. */
@@ -16,6 +16,10 @@ export interface TaskOptions {
   /** Keys of the streams this task owns; a node is here if all its inputs are. */
   readonly owns: (stream: GraphNode, key: string) => boolean;
   readonly sink: OutputSink;
+  /** Nodes of the graph that are in this task; without, all are. */
+  readonly nodes?: ReadonlySet<number> | undefined;
+  /** Who is told of what a node emits, beside its readers in the task; `keys` by slot. */
+  readonly taps?: ((node: GraphNode, keys: readonly string[]) => readonly OutputTap[]) | undefined;
   /** Keys that are met on the way: slots and names come from here, not from the graph. */
   readonly metKeys?: { readonly slotsMax: number; readonly keyOf: (slot: number) => string };
   /** True (development): a view kept after compute is empty instead of stale. */
@@ -55,6 +59,14 @@ interface Silenced {
   readonly here: Uint8Array;
 }
 
+/** A node that waits, with what it waits for: for each of its slots the slot of each input. */
+export interface PlacedGate {
+  readonly gate: JoinGate;
+  readonly node: number;
+  readonly slots: number;
+  readonly inputs: readonly { readonly node: number; readonly slotOf: Int32Array }[];
+}
+
 /**
  * All state of one task and the loop that runs it: one thread owns it, alone. Records go in by
  * `accept`, in rising time per key; outputs leave by the sink.
@@ -66,17 +78,20 @@ interface Silenced {
 export class Task {
   readonly #places: readonly Place[];
   readonly #streams: ReadonlyMap<number, StreamPlace>;
-  readonly #gates: readonly JoinGate[];
+  /** Its nodes that wait, inputs before their readers. */
+  readonly gates: readonly PlacedGate[];
   readonly #calls: readonly { readonly call: NodeCall; readonly slots: number }[];
   readonly #graph: Graph;
   #silenced: readonly Silenced[];
+  readonly #chainOf: ReadonlyMap<number, number>;
 
   constructor(options: TaskOptions) {
     const built = new TaskBuilder(options).build();
     this.#places = built.places;
     this.#streams = built.streams;
-    this.#gates = built.gates;
+    this.gates = built.gates;
     this.#calls = built.calls;
+    this.#chainOf = built.chainOf;
     this.#graph = options.graph;
     this.#silenced = built.silenced;
   }
@@ -99,6 +114,10 @@ export class Task {
       this.streamOf(stream).forget(node);
     }
     this.#silenced = this.#silenced.filter(({ node }) => silent.has(node));
+    for (const { gate, node, inputs } of this.gates) {
+      gate.isSilent = silent.has(node);
+      if (gate.isSilent) gate.forget(inputs.map(({ node: from }) => silent.has(from)));
+    }
   }
 
   /** Slot of `key` in stream `node`; -1 if this task does not own it. */
@@ -113,7 +132,12 @@ export class Task {
 
   /** True if a node of this task waits for more than one root. */
   get hasJoins(): boolean {
-    return this.#gates.length > 0;
+    return this.gates.length > 0;
+  }
+
+  /** The stream that `node` hangs on alone; `node` itself if it waits for several. */
+  rootOf(node: number): number {
+    return this.#chainOf.get(node) ?? node;
   }
 
   /** The loop of stream `node`: what takes its records. */
@@ -129,7 +153,7 @@ export class Task {
       if (!loop.hasCoarser) continue;
       for (let slot = 0; slot < keys.length; slot += 1) loop.closeThrough(slot, time);
     }
-    for (const gate of this.#gates) gate.advance(time);
+    for (const { gate } of this.gates) gate.advance(time);
   }
 
   /** Hands all buffered outputs to the sink. */
@@ -149,7 +173,7 @@ export class Task {
       const open = (slot: number): Float64Array => call.stateOf(slot);
       parts.push(new FloatsPart(slots, call.node.stateFloats, read, open));
     }
-    for (const gate of this.#gates) {
+    for (const { gate } of this.gates) {
       const { decided, pending, stores } = gate.waiting;
       parts.push(...stores.map((store) => new StorePart(store)), FloatsPart.ofArray(decided));
       parts.push(...pending.map((rows) => new PendingPart(rows)));
@@ -204,28 +228,33 @@ class TaskBuilder {
   readonly #options: TaskOptions;
   readonly #places: Place[] = [];
   readonly #byNode = new Map<number, Place>();
-  readonly #gates: JoinGate[] = [];
+  readonly #gates: PlacedGate[] = [];
   readonly #calls: { readonly call: NodeCall; readonly slots: number }[] = [];
   readonly #chained = new Map<number, ChainedCall[]>();
   readonly #chainOf = new Map<number, number>();
   readonly #isGated: ReadonlySet<number>;
   readonly #silent: ReadonlySet<number>;
   readonly #silenced: Silenced[] = [];
+  readonly #heartbeat: Int32Array;
 
   constructor(options: TaskOptions) {
     this.#options = options;
     this.#isGated = waitingNodes(options.graph);
     this.#silent = silencedBy(options.graph, options.quarantined ?? new Set());
+    this.#heartbeat = options.heartbeat ?? new Int32Array(2);
   }
 
   build(): {
     readonly places: readonly Place[];
     readonly streams: ReadonlyMap<number, StreamPlace>;
-    readonly gates: readonly JoinGate[];
+    readonly gates: readonly PlacedGate[];
     readonly calls: readonly { readonly call: NodeCall; readonly slots: number }[];
     readonly silenced: readonly Silenced[];
+    readonly chainOf: ReadonlyMap<number, number>;
   } {
-    for (const node of this.#options.graph.nodes) {
+    const { graph, nodes } = this.#options;
+    for (const node of graph.nodes) {
+      if (nodes?.has(node.index) === false) continue;
       if (node.kind === "stream") this.#addStream(node);
       else if (this.#isGated.has(node.index)) this.#addGated(node);
       else this.#addChained(node);
@@ -240,6 +269,7 @@ class TaskBuilder {
       gates: this.#gates,
       calls: this.#calls,
       silenced: this.#silenced,
+      chainOf: this.#chainOf,
     };
   }
 
@@ -306,16 +336,18 @@ class TaskBuilder {
       const fields = Object.keys(upstream.schema).length;
       return { node: upstream, isCoarser, store: new ColumnStore(lookback, fields, slots) };
     });
-    const gate = new JoinGate(this.#call(place, inputs), inputs, own.length);
-    for (const [i, upstream] of upstreams.entries()) {
+    const gate = new JoinGate(this.#call(place, inputs), inputs, own.length, this.#heartbeat);
+    gate.isSilent = this.#silent.has(node.index);
+    const placed = upstreams.map((upstream, i) => {
+      const slotOf = Int32Array.from(own, ({ key, inputKeys }) => {
+        return upstream!.slotOf.get(inputKeys[i] ?? key)!;
+      });
       const slotsOf: number[][] = [];
-      for (const [slot, { key, inputKeys }] of own.entries()) {
-        const from = upstream!.slotOf.get(inputKeys[i] ?? key)!;
-        (slotsOf[from] ??= []).push(slot);
-      }
+      for (const [slot, from] of slotOf.entries()) (slotsOf[from] ??= []).push(slot);
       upstream!.output.taps.push(gate.tap(i, slotsOf));
-    }
-    this.#gates.push(gate);
+      return { node: upstream!.node.index, slotOf };
+    });
+    this.#gates.push({ gate, node: node.index, slots: own.length, inputs: placed });
   }
 
   #call(
@@ -342,6 +374,7 @@ class TaskBuilder {
       slots,
       output: new NodeOutput(node, slots, sink),
     };
+    place.output.taps.push(...(this.#options.taps?.(node, keys) ?? []));
     this.#places.push(place);
     this.#byNode.set(node.index, place);
     return place;
@@ -352,7 +385,7 @@ class TaskBuilder {
       output: place.output,
       slots: place.slots,
       calls: this.#chained.get(place.node.index)!,
-      heartbeat: this.#options.heartbeat ?? new Int32Array(2),
+      heartbeat: this.#heartbeat,
       profile: this.#options.profile,
       isInterpreted: this.#options.isInterpreted === true,
     });

@@ -142,16 +142,17 @@ class NotedCheckpoints implements Checkpoints {
   readonly offsets: number[] = [];
   readonly committed: number[] = [];
 
-  async restore(...[partition, start]: Parameters<Checkpoints["restore"]>): Promise<void> {
-    partition.task.nextOffset = await start();
+  async restore(...[task, start]: Parameters<Checkpoints["restore"]>): Promise<void> {
+    const [feed] = task.feeds;
+    feed!.reader.nextOffset = await start(feed!);
   }
 
-  take(...[partitions]: Parameters<Checkpoints["take"]>): void {
-    this.offsets.push(partitions[0]!.task.nextOffset);
+  take(...[tasks]: Parameters<Checkpoints["take"]>): void {
+    this.offsets.push(tasks[0]!.feeds[0]!.reader.nextOffset);
   }
 
-  async commit(...[partitions]: Parameters<Checkpoints["commit"]>): Promise<void> {
-    this.committed.push(partitions[0]!.task.nextOffset);
+  async commit(...[tasks]: Parameters<Checkpoints["commit"]>): Promise<void> {
+    this.committed.push(tasks[0]!.feeds[0]!.reader.nextOffset);
   }
 }
 
