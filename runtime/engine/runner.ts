@@ -8,6 +8,7 @@ import { type LatencyProbe, type LivePace, type OffsetReset } from "../worker/li
 import { type BacktestReport, type RunProgress } from "./backtest/report.ts";
 import { type LiveReport } from "./live/live.ts";
 import { type RunSettings, type RunSettingsInput } from "./settings.ts";
+import { type RunOptions } from "./terminal/main.ts";
 
 const dayMs = 86_400_000;
 
@@ -19,8 +20,19 @@ export interface StrategyDefaults {
   readonly days?: number;
 }
 
+/** Settings that a backtest has, by other names or not at all. */
+type NotOfBacktest =
+  | "start"
+  | "end"
+  | "mode"
+  | "transport"
+  | "deployment"
+  | "offsetReset"
+  | "records"
+  | "metricsPort";
+
 /** A backtest from code: settings by name, or none of them. */
-export interface BacktestOptions extends Omit<RunSettingsInput, "start" | "end"> {
+export interface BacktestOptions extends Omit<RunSettingsInput, NotOfBacktest> {
   /** First open time: ISO text, epoch s or ms, or a Date. */
   readonly startTime?: string | number | Date;
   /** End of open times, exclusive; beyond the exchange's clock it is cut to the last closed bar. */
@@ -83,33 +95,12 @@ export const Runner = {
    * @throws QmtlError as `retryOf` says; nothing is left half-written.
    */
   async backtest(strategy: StrategyClass, options: BacktestOptions = {}): Promise<BacktestReport> {
-    const {
-      startTime,
-      endTime,
-      defaults = {},
-      module,
-      onProgress,
-      signal,
-      profile,
-      ...given
-    } = options;
+    const { startTime, endTime, defaults, module, onProgress, signal, profile, ...given } = options;
     const input = { ...given, start: startTime, end: endTime };
     const { resolveSettings } = await import("./settings.ts");
-    const { backtest } = await import("./backtest/backtest.ts");
     const settings = resolveSettings(input, process.env);
-    return await backtest(
-      {
-        strategy,
-        ref: module === undefined ? undefined : { module, exportName: strategy.name },
-        flags: flagsOf(settings, defaults),
-        settings,
-        spanMs: (defaults.days ?? 3) * dayMs,
-        connectors: await loadConnectors(),
-        onProgress: onProgress ?? (() => undefined),
-        profile,
-      },
-      signal ?? new AbortController().signal,
-    );
+    const around = { defaults, module, onProgress, signal, profile };
+    return await backtestBySettings(strategy, settings, around);
   },
 
   /**
@@ -165,10 +156,61 @@ export const Runner = {
       name: strategy.name,
       argv: process.argv.slice(2),
       run: async (options) =>
-        await Runner.backtest(strategy, { ...options, defaults, module: meta.url }),
+        await runProgram(strategy, { ...options, module: meta.url }, defaults),
     });
   },
 };
+
+/** What a backtest is given beside its settings. */
+type Around = {
+  readonly [K in "defaults" | "module" | "onProgress" | "signal" | "profile"]:
+    | BacktestOptions[K]
+    | undefined;
+};
+
+async function backtestBySettings(
+  strategy: StrategyClass,
+  settings: RunSettings,
+  { defaults = {}, module, onProgress, signal, profile }: Around,
+): Promise<BacktestReport> {
+  const { backtest } = await import("./backtest/backtest.ts");
+  return await backtest(
+    {
+      strategy,
+      ref: module === undefined ? undefined : { module, exportName: strategy.name },
+      flags: flagsOf(settings, defaults),
+      settings,
+      spanMs: (defaults.days ?? 3) * dayMs,
+      connectors: await loadConnectors(),
+      onProgress: onProgress ?? (() => undefined),
+      profile,
+    },
+    signal ?? new AbortController().signal,
+  );
+}
+
+/** Runs a strategy from the command line, in the mode that flags, environment or file name. */
+async function runProgram(
+  strategy: StrategyClass,
+  options: RunOptions & { readonly module: string },
+  defaults: StrategyDefaults,
+): Promise<BacktestReport | LiveReport> {
+  const { startTime, endTime, onProgress, signal, profile, module, ...rest } = options;
+  const given = { ...rest, start: startTime, end: endTime };
+  const { checkMode, resolveSettings } = await import("./settings.ts");
+  const settings = resolveSettings(given, process.env);
+  checkMode(settings.mode, given);
+  if (settings.mode === "backtest") {
+    const around = { defaults, module, onProgress, signal, profile };
+    return await backtestBySettings(strategy, settings, around);
+  }
+  const { liveBySettings } = await import("./live/live-settings.ts");
+  const { runLive } = await import("./live/live.ts");
+  const { symbols, interval } = defaults;
+  const connectors = await loadConnectors();
+  const program = { strategy, module, symbols, interval, isProfiled: profile === true, connectors };
+  return await runLive(liveBySettings(program, settings), signal);
+}
 
 function flagsOf(settings: RunSettings, defaults: StrategyDefaults): StrategyFlags {
   const symbols = settings.symbols ?? defaults.symbols;

@@ -48,6 +48,21 @@ const interval = z.union([z.string(), z.number()]).transform((value, context) =>
   }
 });
 
+const runMode = z.string().transform((value, context): "backtest" | "live" => {
+  if (value === "backtest" || value === "live") return value;
+  const found = value === "dryrun" ? '"dryrun", which is not built yet' : JSON.stringify(value);
+  context.addIssue(`found ${found}, wanted backtest or live`);
+  return z.NEVER;
+});
+
+const offsetReset = z.union([z.string(), z.number(), z.date()]).transform((value, context) => {
+  if (value === "fail" || value === "earliest" || value === "latest") return value;
+  const ms = timeOf(value);
+  if (ms >= 0) return ms;
+  context.addIssue(`found ${JSON.stringify(value)}, wanted earliest, latest or a time`);
+  return z.NEVER;
+});
+
 const flag = z.union([z.boolean(), z.stringbool()]);
 
 /** Where rows lie if neither settings nor streams say: a file in the working directory. */
@@ -57,6 +72,7 @@ export const historyRecordedDefault = "sqlite:.qmtl/history.db.recorded";
 
 /** Settings of a run. Each may come from a flag, the environment or `qmtl.yml`, in this order. */
 export const runSettings = z.strictObject({
+  mode: runMode.default("backtest").describe("backtest | live"),
   symbols: list.optional().describe("Symbols, A,B"),
   interval: interval.optional().describe("Bar length, 1m"),
   start: time.optional().describe("First open time: ISO, epoch s or ms"),
@@ -72,6 +88,19 @@ export const runSettings = z.strictObject({
     .optional()
     .describe("Worker threads; default one per core, fewer for a short replay"),
   refetch: flag.default(false).describe("Forget stored bars of the range and fetch them again"),
+  transport: z.string().optional().describe("Where a live run reads and writes: kafka://HOST:PORT"),
+  deployment: z.string().optional().describe("Name a live run's state is kept under"),
+  offsetReset: offsetReset
+    .default("fail")
+    .describe("Where a live run begins, and goes on if its position is gone"),
+  records: z.coerce.number().int().min(1).optional().describe("Records that end a live run"),
+  metricsPort: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(65_535)
+    .optional()
+    .describe("Port of a live run's /metrics and /healthz on 127.0.0.1, 0 for a free one"),
   binanceUrl: z
     .url("wanted a URL, http://HOST:PORT")
     .optional()
@@ -93,6 +122,11 @@ const environmentNames: Readonly<Record<string, keyof RunSettings | undefined>> 
   QMTL_HISTORY: "history",
   QMTL_STATE: "state",
   QMTL_THREADS: "threads",
+  QMTL_MODE: "mode",
+  QMTL_TRANSPORT: "transport",
+  QMTL_DEPLOYMENT: "deployment",
+  QMTL_OFFSET_RESET: "offsetReset",
+  QMTL_METRICS_PORT: "metricsPort",
   QMTL_BINANCE_URL: "binanceUrl",
   // Read elsewhere: recorded data and long runs of the tests, downloaded servers, log level.
   QMTL_RECORDED_DATA: undefined,
@@ -122,6 +156,33 @@ export function resolveSettings(
   faults.push(...checked.faults);
   if (checked.settings !== undefined && faults.length === 0) return checked.settings;
   throw new QmtlError("CONFIG_INVALID", `Cannot use the settings: ${faults.join("; ")}`);
+}
+
+/** Settings that mean something to one mode alone. */
+const ofMode = {
+  backtest: ["start", "end", "exchange", "history", "refetch"],
+  live: ["transport", "deployment", "offsetReset", "records", "metricsPort"],
+} as const satisfies Record<RunSettings["mode"], readonly (keyof RunSettings)[]>;
+
+/**
+ * Refuses what was given for another mode than the one that runs: who asks for a range does not
+ * expect it to be passed over.
+ *
+ * @throws QmtlError CONFIG_INVALID naming each by its flag.
+ */
+export function checkMode(mode: RunSettings["mode"], given: RunSettingsInput): void {
+  const other = mode === "live" ? "backtest" : "live";
+  const found = ofMode[other].filter((name) => given[name] !== undefined).map(flagOf);
+  if (found.length === 0) return;
+  throw new QmtlError(
+    "CONFIG_INVALID",
+    `Cannot use the settings: found ${found.join(", ")} with --mode ${mode}, wanted --mode ${other} or none of them`,
+  );
+}
+
+/** `offsetReset` → `--offset-reset`. */
+function flagOf(name: string): string {
+  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 function readEnvironment(

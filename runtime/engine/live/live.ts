@@ -71,6 +71,9 @@ export interface Live {
 
 /** What a live run came to. */
 export interface LiveReport {
+  readonly strategy: string;
+  readonly mode: "live";
+  readonly deployment: string;
   /** Records taken; one that a thread took again after a crash counts once. */
   readonly records: number;
   /** Records that nodes emitted, published or not; what was computed again counts again. */
@@ -237,6 +240,9 @@ async function runOrders(
   const rows = orders.map(({ board, thread }) => new BoardRow(board, thread));
   const profile = profileOfOrders(graph, orders, rows);
   return {
+    strategy: live.strategy.name,
+    mode: "live",
+    deployment: live.deployment,
     ...reportOf(rows, results),
     crashes,
     ...view.quarantines(),
@@ -398,10 +404,13 @@ async function readyTopics(
   }
 }
 
+/** What a report has from elsewhere than the threads' rows. */
+type NotOfRows = "strategy" | "mode" | "deployment" | "crashes" | "quarantined" | "released";
+
 function reportOf(
   rows: readonly BoardRow[],
   results: readonly LiveResult[],
-): Omit<LiveReport, "crashes" | "quarantined" | "released"> {
+): Omit<LiveReport, NotOfRows> {
   const began = Math.min(...rows.map((row) => row.get("firstFetchMs")));
   const active = rows.filter((row) => row.get("records") > 0);
   const first = Math.min(...active.map((row) => row.get("firstRecordMs")));

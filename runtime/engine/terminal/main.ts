@@ -2,6 +2,9 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { errorText, QmtlError } from "../../core/errors.ts";
 import { type BacktestReport, type RunProgress } from "../backtest/report.ts";
+import { type LiveReport } from "../live/live.ts";
+import { type RunSettingsInput } from "../settings.ts";
+import { liveJson, renderLive } from "./live-report.ts";
 import { renderProfile } from "./profile-table.ts";
 import { createProgress } from "./progress.ts";
 import { reportJson } from "./report-json.ts";
@@ -9,8 +12,11 @@ import { renderReport } from "./report-table.ts";
 
 const exitInterrupted = 130;
 
-/** Options the command line gives to a run. */
-interface RunOptions extends Readonly<Record<string, unknown>> {
+/** Options the command line gives to a run: settings by name, and what is not one. */
+export interface RunOptions extends Omit<RunSettingsInput, "start" | "end"> {
+  readonly startTime: string | undefined;
+  readonly endTime: string | undefined;
+  readonly profile: boolean | undefined;
   readonly onProgress: (progress: RunProgress) => void;
   readonly signal: AbortSignal;
 }
@@ -19,10 +25,11 @@ interface RunOptions extends Readonly<Record<string, unknown>> {
 export interface Program {
   readonly name: string;
   readonly argv: readonly string[];
-  readonly run: (options: RunOptions) => Promise<BacktestReport>;
+  readonly run: (options: RunOptions) => Promise<BacktestReport | LiveReport>;
 }
 
 const flags = {
+  mode: { type: "string" },
   symbols: { type: "string" },
   "symbols-file": { type: "string" },
   interval: { type: "string" },
@@ -32,6 +39,11 @@ const flags = {
   history: { type: "string" },
   state: { type: "string" },
   threads: { type: "string" },
+  transport: { type: "string" },
+  deployment: { type: "string" },
+  "offset-reset": { type: "string" },
+  records: { type: "string" },
+  "metrics-port": { type: "string" },
   refetch: { type: "boolean" },
   profile: { type: "boolean" },
   json: { type: "boolean" },
@@ -41,8 +53,9 @@ const flags = {
 
 const help = (
   name: string,
-): string => `${name}: a backtest over stored history, completed from the exchange first
+): string => `${name}: a backtest over stored history, completed from the exchange first, or a live run
 
+  --mode backtest        backtest (default) | live
   --symbols A,B          symbols as the exchange spells them (BTCUSDT,ETHUSDT)
   --symbols-file FILE    one symbol a line, or commas
   --interval 1m          1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M, or seconds
@@ -53,6 +66,17 @@ const help = (
                          sqlite:PATH | redis://HOST:PORT
   --threads N            worker threads (default one per core)
   --refetch              forget the range's stored bars and fetch them again
+
+Live, until SIGINT or SIGTERM, which end it in order:
+  --transport URL        where streams are read and outputs are published: kafka://HOST:PORT
+  --deployment NAME      name that state is kept under (default the strategy's)
+  --offset-reset WHERE   earliest | latest | TIME: where to begin without a checkpoint, and to go on
+                         if the position is gone from the topic (default: begin at the oldest record,
+                         end with an error if the position is gone)
+  --records N            end after N records
+  --metrics-port N       /metrics, /healthz and /readyz on 127.0.0.1 (0: a free port)
+
+Both:
   --profile              time the nodes, and show where the run's time went
   --json                 the report as JSON on standard output
   --no-progress          no progress on standard error
@@ -87,20 +111,20 @@ export async function main(program: Program): Promise<number> {
     const progress = createProgress(process.stderr, noProgress !== true);
     try {
       const report = await program.run({
+        ...without(settings, ["start", "end", "offset-reset", "metrics-port"]),
         startTime: settings.start,
         endTime: settings.end,
-        ...without(settings, ["start", "end"]),
+        offsetReset: settings["offset-reset"],
+        metricsPort: settings["metrics-port"],
+        profile: settings.profile,
         symbols,
         onProgress: progress.show,
         signal: stop.signal,
       });
       progress.close();
-      process.stdout.write(
-        json === true ? `${reportJson(report)}\n` : reportText(report, process.stdout.columns),
-      );
-      return report.streams.some(({ missing }) => missing.length > 0) && report.records === 0
-        ? 1
-        : 0;
+      const { columns } = process.stdout;
+      process.stdout.write(json === true ? `${jsonOf(report)}\n` : textOf(report, columns));
+      return hasNothing(report) ? 1 : 0;
     } finally {
       progress.close();
     }
@@ -113,10 +137,20 @@ export async function main(program: Program): Promise<number> {
   }
 }
 
+function jsonOf(report: BacktestReport | LiveReport): string {
+  return report.mode === "live" ? liveJson(report) : reportJson(report);
+}
+
 /** For a terminal of `width` columns; undefined elsewhere. */
-function reportText(report: BacktestReport, width: number | undefined): string {
-  const { profile } = report;
-  return `${renderReport(report, width)}${profile === undefined ? "" : renderProfile(profile)}`;
+function textOf(report: BacktestReport | LiveReport, width: number | undefined): string {
+  const text = report.mode === "live" ? renderLive(report) : renderReport(report, width);
+  return report.profile === undefined ? text : `${text}${renderProfile(report.profile)}`;
+}
+
+/** True if a backtest found none of what it was asked for. */
+function hasNothing(report: BacktestReport | LiveReport): boolean {
+  if (report.mode === "live" || report.records > 0) return false;
+  return report.streams.some(({ missing }) => missing.length > 0);
 }
 
 function parse(argv: readonly string[]): ReturnType<typeof parseFlags> {

@@ -360,7 +360,7 @@ export class LiveLoop {
       if (this.#order.offsetReset === "fail") {
         throw new QmtlError(
           "OFFSET_OUT_OF_RANGE",
-          `${error.message}; give offsetReset ("earliest", "latest" or a time in ms) to go on from there`,
+          `${error.message}; give offsetReset ("earliest", "latest" or a time in ms; --offset-reset on the command line) to go on from there`,
           error.details,
           error,
         );

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { resolveSettings } from "../../../runtime/engine/settings.ts";
+import { checkMode, resolveSettings } from "../../../runtime/engine/settings.ts";
 
 const none = "no-such-file.yml";
 
@@ -83,4 +83,27 @@ test("a file that is no mapping, or no YAML, is named", () => {
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test("what is given for another mode is refused by its flag", () => {
+  expect(() => checkMode("live", { start: "2025-01-01", symbols: "A", threads: 1 })).toThrow(
+    "found --start with --mode live, wanted --mode backtest or none of them",
+  );
+  expect(() => checkMode("backtest", { offsetReset: "latest", metricsPort: 0 })).toThrow(
+    "found --offset-reset, --metrics-port with --mode backtest",
+  );
+  checkMode("live", { start: undefined, offsetReset: "latest", state: "redis://h" });
+  checkMode("backtest", { start: 0, state: "redis://h" });
+});
+
+test("where a live run begins is a word or a time", () => {
+  const of = (offsetReset: unknown) => resolveSettings({ offsetReset }, {}, none).offsetReset;
+  expect([of(undefined), of("earliest"), of("latest"), of("2025-01-01"), of(0)]).toEqual([
+    "fail",
+    "earliest",
+    "latest",
+    Date.UTC(2025, 0, 1),
+    0,
+  ]);
+  for (const bad of ["soon", "-5", ""]) expect(() => of(bad)).toThrow("wanted earliest, latest");
 });

@@ -114,7 +114,8 @@ async function overrun() {
 test("live: a position that is gone ends the run by name", async () => {
   const { run, state } = await overrun();
   const failure = await failureOf(run(Means, { state }));
-  expect(String(failure)).toContain('give offsetReset ("earliest", "latest" or a time in ms)');
+  expect(String(failure)).toContain('give offsetReset ("earliest", "latest" or a time in ms;');
+  expect(String(failure)).toContain("--offset-reset");
   expect(failure).toMatchObject({
     code: "OFFSET_OUT_OF_RANGE",
     details: { topic: "in", partition: 0, offset: 20 },

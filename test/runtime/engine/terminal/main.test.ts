@@ -81,6 +81,12 @@ test("--help lists every flag and runs nothing", async () => {
     "end",
     "exchange",
     "history",
+    "mode",
+    "transport",
+    "deployment",
+    "offset-reset",
+    "records",
+    "metrics-port",
   ]) {
     expect(stdout).toContain(`--${flag}`);
   }
