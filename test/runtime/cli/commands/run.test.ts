@@ -62,7 +62,10 @@ for (const [args, fault] of [
   [["--offset-reset", "latest"], "found --offset-reset with --mode backtest, wanted --mode live"],
   [["--mode", "live", "--transport", "amqp://x"], 'found the scheme "amqp"'],
   [[...live, "--offset-reset", "soon"], 'offsetReset: found "soon", wanted earliest, latest or'],
-  [[...live, "--threads", "0", "--metrics-port", "99999"], "metricsPort: found 99999, wanted <= 65535"],
+  [
+    [...live, "--threads", "0", "--metrics-port", "99999"],
+    "metricsPort: found 99999, wanted <= 65535",
+  ],
   [[...live, "--deployment", "a/b"], "deployment: wanted 1 to 128 letters"],
 ] as const) {
   test(`qmtl run ${args.join(" ")} is refused in one line`, async () => {
