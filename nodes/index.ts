@@ -22,18 +22,10 @@ export {
   type ReturnsSchema,
   returns,
 } from "./indicators/returns.ts";
-export {
-  type RollingMaxOptions,
-  type RollingMaxSchema,
-  rollingMax,
-} from "./indicators/rolling-max.ts";
-export {
-  type RollingMinOptions,
-  type RollingMinSchema,
-  rollingMin,
-} from "./indicators/rolling-min.ts";
-export { type SmaOptions, type SmaSchema, sma } from "./indicators/sma.ts";
-export { type ZscoreOptions, type ZscoreSchema, zscore } from "./indicators/zscore.ts";
+export { type RollingMaxSchema, rollingMax } from "./indicators/rolling-max.ts";
+export { type RollingMinSchema, rollingMin } from "./indicators/rolling-min.ts";
+export { type SmaSchema, sma } from "./indicators/sma.ts";
+export { type ZscoreSchema, zscore } from "./indicators/zscore.ts";
 export {
   Join,
   type JoinOptions,
@@ -42,6 +34,7 @@ export {
   Operator,
   type OperatorOptions,
 } from "./node.ts";
+export { type FieldOptions, type FieldParams } from "./over-field.ts";
 export { Strategy } from "./strategy.ts";
 export {
   type EventRecorder,

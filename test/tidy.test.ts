@@ -43,7 +43,6 @@ const untested: ReadonlySet<string> = new Set([
   "connectors/kafka/wire/response-reader.ts",
   "connectors/memory/partition-log.ts",
   "connectors/memory/record-batch.ts",
-  "connectors/memory/shares.ts",
   "connectors/questdb/read-rows.ts",
   "connectors/questdb/server/connection.ts",
   "connectors/questdb/server/http-client.ts",

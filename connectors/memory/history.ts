@@ -69,7 +69,6 @@ class MemoryHistory implements HistoryStore {
   readonly #share: Share<Data>;
   readonly #bytesMax: number;
   readonly #isReader: boolean;
-  #isClosed = false;
 
   constructor(share: Share<Data>, options: { bytesMax: number; isReader: boolean }) {
     this.#share = share;
@@ -78,13 +77,15 @@ class MemoryHistory implements HistoryStore {
   }
 
   async coverage(series: Series, signal: AbortSignal): Promise<Coverage> {
-    return this.#data("read coverage", signal).rowsOf.get(series.nodeId)?.coverage ?? noCoverage;
+    return (
+      this.#share.use("read coverage", signal).rowsOf.get(series.nodeId)?.coverage ?? noCoverage
+    );
   }
 
   async *fetch(series: Series, range: TimeRange, signal: AbortSignal): AsyncIterable<ColumnBatch> {
-    const segments = this.#data("read rows", signal).rowsOf.get(series.nodeId)?.segments ?? [];
+    const segments = this.#share.use("read rows", signal).rowsOf.get(series.nodeId)?.segments ?? [];
     for (const segment of segments) {
-      this.#data("read rows", signal);
+      this.#share.use("read rows", signal);
       const from = rowAtTime(segment, range.start);
       const to = rowAtTime(segment, range.end);
       if (from < to) {
@@ -123,24 +124,15 @@ class MemoryHistory implements HistoryStore {
   }
 
   async list(signal: AbortSignal): Promise<readonly Series[]> {
-    return [...this.#data("list series", signal).rowsOf.values()].map((rows) => rows.series);
+    return [...this.#share.use("list series", signal).rowsOf.values()].map((rows) => rows.series);
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
     this.#share.release();
   }
 
-  #data(action: string, signal: AbortSignal): Data {
-    signal.throwIfAborted();
-    if (this.#isClosed) {
-      throw new QmtlError("STORE_CLOSED", `Cannot ${action}: the store is closed, wanted it open`);
-    }
-    return this.#share.data;
-  }
-
   #dataToWrite(series: Series, signal: AbortSignal): Data {
-    const data = this.#data("write history", signal);
+    const data = this.#share.use("write history", signal);
     if (!this.#isReader) return data;
     throw new QmtlError(
       "STORE_READ_ONLY",

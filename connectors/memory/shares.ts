@@ -1,8 +1,29 @@
+import { QmtlError } from "../../runtime/index.ts";
+
 /** One opener's hold on data; the data goes when its last holder lets go. */
-export interface Share<Data> {
+export class Share<Data> {
   readonly data: Data;
+  readonly #letGo: () => void;
+  #isHeld = true;
+
+  constructor(data: Data, letGo: () => void) {
+    this.data = data;
+    this.#letGo = letGo;
+  }
+
+  /** The data of a store, for `action`. @throws QmtlError STORE_CLOSED once it is released. */
+  use(action: string, signal: AbortSignal): Data {
+    signal.throwIfAborted();
+    if (this.#isHeld) return this.data;
+    throw new QmtlError("STORE_CLOSED", `Cannot ${action}: the store is closed, wanted it open`);
+  }
+
   /** Safe to call twice. */
-  release(): void;
+  release(): void {
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    this.#letGo();
+  }
 }
 
 /**
@@ -17,17 +38,13 @@ export class Shares<Data> {
 
   /** The data of `name`, made by `create` if nobody holds it. */
   hold(name: string, create: () => Data): Share<Data> {
-    if (name === "") return { data: create(), release: () => undefined };
+    if (name === "") return new Share(create(), () => undefined);
     const entry = this.#byName.get(name) ?? { data: create(), holders: 0 };
     this.#byName.set(name, entry);
     entry.holders += 1;
-    let isHeld = true;
-    const release = (): void => {
-      if (!isHeld) return;
-      isHeld = false;
+    return new Share(entry.data, () => {
       entry.holders -= 1;
       if (entry.holders === 0) this.#byName.delete(name);
-    };
-    return { data: entry.data, release };
+    });
   }
 }

@@ -52,7 +52,6 @@ class MemoryState implements StateStore {
   readonly warnings = ["State is kept in memory: it ends with this process"] as const;
   readonly #share: Share<Data>;
   readonly #bytesMax: number;
-  #isClosed = false;
 
   constructor(share: Share<Data>, bytesMax: number) {
     this.#share = share;
@@ -60,7 +59,7 @@ class MemoryState implements StateStore {
   }
 
   async acquire(task: string, signal: AbortSignal): Promise<Restored> {
-    const { tasks } = this.#data("acquire a task", signal);
+    const { tasks } = this.#share.use("acquire a task", signal);
     const stored = tasks.get(task) ?? newTask();
     tasks.set(task, stored);
     stored.epoch += 1;
@@ -80,7 +79,7 @@ class MemoryState implements StateStore {
     piece: { epoch: number; commit: number; index: number; bytes: Uint8Array },
     signal: AbortSignal,
   ): Promise<"OK" | "FENCED"> {
-    const stored = this.#data("stage a base", signal).tasks.get(task);
+    const stored = this.#share.use("stage a base", signal).tasks.get(task);
     if (stored === undefined || stored.epoch !== piece.epoch) return "FENCED";
     // A repeat of a piece whose commit has gone through must not touch the base in use.
     if (piece.commit <= stored.commit) return "OK";
@@ -92,7 +91,7 @@ class MemoryState implements StateStore {
   }
 
   async commit(task: string, commit: Commit, signal: AbortSignal): Promise<CommitResult> {
-    const stored = this.#data("commit", signal).tasks.get(task);
+    const stored = this.#share.use("commit", signal).tasks.get(task);
     if (stored === undefined || stored.epoch !== commit.epoch) return "FENCED";
     if (commit.commit <= stored.commit) return "DUP";
     if (commit.commit !== stored.commit + 1) return "GAP";
@@ -112,7 +111,7 @@ class MemoryState implements StateStore {
   }
 
   async drop(task: string, signal: AbortSignal): Promise<void> {
-    const { tasks } = this.#data("drop a task", signal);
+    const { tasks } = this.#share.use("drop a task", signal);
     const stored = tasks.get(task);
     if (stored === undefined) return;
     const bases = [...stored.bases.values()].flatMap((pieces) => [...pieces.values()]);
@@ -122,7 +121,7 @@ class MemoryState implements StateStore {
   }
 
   async putLatest(values: readonly LatestValue[], signal: AbortSignal): Promise<void> {
-    const { latest } = this.#data("put latest values", signal);
+    const { latest } = this.#share.use("put latest values", signal);
     for (const value of values) {
       const key = keyOf(value.nodeId, value.interval);
       const stored = latest.get(key);
@@ -137,12 +136,14 @@ class MemoryState implements StateStore {
     interval: string,
     signal: AbortSignal,
   ): Promise<LatestValue | undefined> {
-    const stored = this.#data("get a latest value", signal).latest.get(keyOf(nodeId, interval));
+    const stored = this.#share
+      .use("get a latest value", signal)
+      .latest.get(keyOf(nodeId, interval));
     return stored && { ...stored, value: stored.value.slice() };
   }
 
   async appendHistory(appends: readonly HistoryAppend[], signal: AbortSignal): Promise<void> {
-    const { histories } = this.#data("append history", signal);
+    const { histories } = this.#share.use("append history", signal);
     for (const { nodeId, interval, values, keep } of appends) {
       const key = keyOf(nodeId, interval);
       const stored = histories.get(key) ?? [];
@@ -165,22 +166,13 @@ class MemoryState implements StateStore {
     count: number,
     signal: AbortSignal,
   ): Promise<readonly Uint8Array[]> {
-    const { histories } = this.#data("get history", signal);
+    const { histories } = this.#share.use("get history", signal);
     const newestFirst = (histories.get(keyOf(nodeId, interval)) ?? []).toReversed();
     return newestFirst.slice(0, count).map((value) => value.slice());
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
     this.#share.release();
-  }
-
-  #data(action: string, signal: AbortSignal): Data {
-    signal.throwIfAborted();
-    if (this.#isClosed) {
-      throw new QmtlError("STORE_CLOSED", `Cannot ${action}: the store is closed, wanted it open`);
-    }
-    return this.#share.data;
   }
 
   #account(addedBytes: number): void {

@@ -1,16 +1,10 @@
 import { type Schema, type Window } from "../../runtime/index.ts";
-import { Operator } from "../node.ts";
+import { type Operator } from "../node.ts";
+import { type FieldOptions, type FieldParams, overField } from "../over-field.ts";
 import { type FieldOf, type MutableRow, type Upstream } from "../typing.ts";
 
 /** Output of `zscore`. */
 export type ZscoreSchema = { readonly z: "f64" };
-
-/** Settings of `zscore`. */
-export interface ZscoreOptions {
-  /** Bars the mean and deviation are taken over, >= 1. */
-  readonly length: number;
-  readonly name?: string;
-}
 
 /**
  * How many population standard deviations the newest `field` is from the mean of the last `length`
@@ -19,21 +13,14 @@ export interface ZscoreOptions {
 export function zscore<S extends Schema>(
   input: Upstream<S>,
   field: FieldOf<S>,
-  { length, name = `zscore_${length}` }: ZscoreOptions,
-): Operator<S, ZscoreSchema, { readonly field: string; readonly length: number }> {
-  return new Operator({
-    name,
-    input,
-    lookback: length,
-    schema: { z: "f64" },
-    params: { field, length },
-    step,
-  });
+  { length, name = `zscore_${length}` }: FieldOptions,
+): Operator<S, ZscoreSchema, FieldParams> {
+  return overField(input, { name, field, length, schema: { z: "f64" }, step });
 }
 
 function step(
   window: Window<Schema>,
-  { field, length }: { readonly field: string; readonly length: number },
+  { field, length }: FieldParams,
   _state: Float64Array,
   out: MutableRow<ZscoreSchema>,
 ): boolean {

@@ -1,12 +1,12 @@
 import { type ConnectorIndex } from "../../contract/connector.ts";
 import { type Exchange } from "../../contract/exchange.ts";
-import { errorText } from "../../core/errors.ts";
+import { errorText, toError } from "../../core/errors.ts";
 import { type RunSettings } from "../settings.ts";
 
 /** The exchange a run asks, or why it asks none. */
 export type ChosenExchange =
   | { readonly kind: "open"; readonly exchange: Exchange; readonly serverTimeMs: number }
-  | { readonly kind: "unreachable"; readonly reason: string };
+  | { readonly kind: "unreachable"; readonly reason: string; readonly error: Error };
 
 /** Seed of the exchange that stands in when none can be reached: everyone sees the same bars. */
 export const standInSeed = 1;
@@ -46,8 +46,15 @@ export async function chooseExchange(
   } catch (error) {
     await exchange.close();
     if (isExchangeNamed(settings) || !connectors.isUnreachable(error)) throw error;
-    return { kind: "unreachable", reason: errorText(error) };
+    return { kind: "unreachable", reason: reasonOf(error), error: toError(error) };
   }
+}
+
+/** `HOST: why`, fit for a sentence that says already that it can't be reached. */
+function reasonOf(error: unknown): string {
+  return errorText(error)
+    .replace(/^Cannot \w+ the exchange at /, "")
+    .replace(/, wanted [^,]*$/, "");
 }
 
 /** The generated exchange that stands in for an unreachable one. */

@@ -83,7 +83,7 @@ async function openExchange(
   );
   if (chosen.kind === "open") return chosen;
   // Generated bars never stand in for the real ones here.
-  throw new QmtlError("EXCHANGE_UNREACHABLE", chosen.reason);
+  throw chosen.error;
 }
 
 function tell(line: string): void {
