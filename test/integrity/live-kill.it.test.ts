@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { openTransport } from "../../connectors/kafka/index.ts";
 import { scratchDirectory } from "../harness/scratch.ts";
 import { describeWithServers, uniqueName } from "../harness/servers.ts";
-import { type ChildOrder } from "./live-child.ts";
+import { type ChildOrder, startChild } from "./live-child.ts";
 import { barsOf, keyNames, LiveLog, meansOf } from "./live-log.ts";
 import { meanLength } from "./live-strategies.ts";
 
@@ -32,15 +32,6 @@ function chanceOf(start: number): () => number {
   };
 }
 
-function startChild(order: ChildOrder): ReturnType<typeof Bun.spawn> {
-  const file = new URL("live-child.ts", import.meta.url).pathname;
-  return Bun.spawn([process.execPath, file, JSON.stringify(order)], {
-    stdout: "ignore",
-    stderr: "inherit",
-    env: { ...process.env },
-  });
-}
-
 describeWithServers(["kafka", "redis"], "kill -9 of a live run", (started) => {
   for (const store of ["sqlite", "redis"] as const) {
     test(`${rounds} rounds over ${store} lose and double nothing (QMTL_SEED=${seed})`, async () => {
@@ -53,6 +44,7 @@ describeWithServers(["kafka", "redis"], "kill -9 of a live run", (started) => {
       await log.make(input);
       await log.make(output);
       const order: ChildOrder = {
+        strategy: "Means",
         transport: kafka.url,
         state: store === "sqlite" ? `sqlite:${join(directory, "kill.db")}` : redis.url,
         deployment: uniqueName("kill"),
