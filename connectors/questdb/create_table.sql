@@ -42,6 +42,12 @@ CREATE TABLE IF NOT EXISTS "qmtl_series" (
   "ts" TIMESTAMP
 ) TIMESTAMP(ts) PARTITION BY YEAR WAL DEDUP UPSERT KEYS(ts, node_id);
 
+CREATE TABLE IF NOT EXISTS "qmtl_names" (
+  "node_id" SYMBOL CAPACITY 4096,
+  "name" VARCHAR,
+  "ts" TIMESTAMP
+) TIMESTAMP(ts) PARTITION BY YEAR WAL DEDUP UPSERT KEYS(ts, node_id);
+
 CREATE TABLE IF NOT EXISTS "qmtl_dead_letters" (
   "node_id" SYMBOL CAPACITY 4096,
   "row_table" SYMBOL,

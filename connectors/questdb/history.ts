@@ -9,16 +9,14 @@ import {
   type HistoryStore,
   IlpSeries,
   Interval,
-  intervalNames,
-  isSameSchema,
   mergeRanges,
   QmtlError,
-  type Schema,
   type Series,
   subtractRanges,
   type TimeRange,
 } from "../../runtime/index.ts";
 import { readRows } from "./read-rows.ts";
+import { idOf, rejected, SeriesTable } from "./series-table.ts";
 import { type Connection, type Hold, holdConnection } from "./server/connection.ts";
 import {
   columnsOf,
@@ -49,15 +47,11 @@ export interface QuestdbOpenOptions extends HistoryOpenOptions {
   readonly onDeadLetter?: (letter: DeadLetter) => void;
 }
 
-/** Series whose fields are known; beyond it they are asked for again. */
-const knownSeriesMax = 100_000;
 /** QuestDB's time begins at 1970 and ends with the year 9999. */
 const wholeTime: TimeRange = { start: 0, end: Date.UTC(10_000, 0, 1) };
 const kinds = ["have", "empty"] as const;
 
 const coverageRow = z.tuple([z.enum(kinds), z.number(), z.number()]);
-const fieldList = z.array(z.tuple([z.string(), z.enum(["f64", "i64", "u64", "u32", "bool"])]));
-const seriesRow = z.tuple([z.string(), z.string(), z.string(), z.enum(intervalNames), z.string()]);
 
 interface RangeOfKind extends TimeRange {
   readonly kind: (typeof kinds)[number];
@@ -100,13 +94,14 @@ class QuestdbHistory implements HistoryStore {
   readonly #hold: Hold;
   readonly #options: QuestdbOpenOptions;
   readonly #tables: StoreTables;
-  readonly #schemaOf = new Map<string, Schema>();
+  readonly #series: SeriesTable;
   #isClosed = false;
 
   constructor(hold: Hold, options: QuestdbOpenOptions) {
     this.#hold = hold;
     this.#options = options;
     this.#tables = storeTables(hold.connection.config.prefix, options.isSimulated);
+    this.#series = new SeriesTable(hold.connection, this.#tables);
   }
 
   /** Makes the tables, or checks those that are there. */
@@ -133,7 +128,7 @@ class QuestdbHistory implements HistoryStore {
 
   async coverage(series: Series, signal: AbortSignal): Promise<Coverage> {
     this.#server("read coverage", signal);
-    await this.#isKnown(series, signal);
+    await this.#series.has(series, signal);
     const ranges = await this.#rangesIn(series, wholeTime, signal);
     const of = (kind: string): readonly TimeRange[] =>
       mergeRanges(
@@ -144,7 +139,7 @@ class QuestdbHistory implements HistoryStore {
 
   async *fetch(series: Series, range: TimeRange, signal: AbortSignal): AsyncIterable<ColumnBatch> {
     const server = this.#server("read rows", signal);
-    if (!(await this.#isKnown(series, signal))) return;
+    if (!(await this.#series.has(series, signal))) return;
     const table = this.#tableOf(series);
     if (!(await server.hasTable(table, signal))) return;
     for await (const batch of readRows(server, { table, series, range: within(range) }, signal)) {
@@ -157,13 +152,8 @@ class QuestdbHistory implements HistoryStore {
     const server = this.#serverToWrite(series, signal);
     const fault = faultOfRows(page.rows, Object.keys(series.schema).length);
     if (fault !== undefined) throw rejected(series, fault);
-    const isKnown = await this.#isKnown(series, signal);
     const table = this.#tableOf(series);
-    const visible: string[] = [];
-    if (!isKnown) {
-      await server.writeLines([this.#seriesLine(series)], signal);
-      visible.push(this.#tables.series);
-    }
+    const visible = [...(await this.#series.write(series, signal))];
     let rejections: readonly Rejection[] = [];
     if (page.rows.count > 0) {
       await server.makeTable(rowsSpec(table, series.schema), signal);
@@ -171,14 +161,14 @@ class QuestdbHistory implements HistoryStore {
       visible.push(table);
     }
     if (visible.length > 0) await server.untilVisible(visible, signal);
-    this.#know(series);
+    this.#series.know(series);
     await this.#writeRanges(series, rangesOf(page, rejections, series), signal);
   }
 
   async forget(series: Series, range: TimeRange, signal: AbortSignal): Promise<void> {
     const server = this.#serverToWrite(series, signal);
     const cut = within(range);
-    if (!(await this.#isKnown(series, signal)) || cut.start >= cut.end) return;
+    if (!(await this.#series.has(series, signal)) || cut.start >= cut.end) return;
     const { coverage } = this.#tables;
     // Coverage first: it never claims rows that are gone (H2).
     const known = await this.#rangesIn(series, cut, signal);
@@ -204,14 +194,9 @@ class QuestdbHistory implements HistoryStore {
 
   async list(signal: AbortSignal): Promise<readonly Series[]> {
     const server = this.#server("list series", signal);
-    const { series, coverage } = this.#tables;
-    if (!(await server.hasTable(series, signal))) return [];
-    const rows = await server.http.query(
-      `SELECT node_id, definition_id, key, interval, fields FROM "${series}"`,
-      signal,
-    );
-    const all = rows.map(seriesOf);
-    const alive = await this.#nodesIn(coverage, signal);
+    const all = await this.#series.list(signal);
+    if (all.length === 0) return [];
+    const alive = await this.#nodesIn(this.#tables.coverage, signal);
     const tables = new Set(
       all.filter(({ nodeId }) => !alive.has(nodeId)).map((one) => this.#tableOf(one)),
     );
@@ -246,47 +231,6 @@ class QuestdbHistory implements HistoryStore {
 
   #tableOf({ schema }: Series): string {
     return rowsTable(this.#hold.connection.config.prefix, schema, this.#options.isSimulated);
-  }
-
-  /**
-   * True if the series is stored.
-   *
-   * @throws QmtlError STORE_REJECTED if it is stored with other fields.
-   */
-  async #isKnown(series: Series, signal: AbortSignal): Promise<boolean> {
-    const stored = this.#schemaOf.get(series.nodeId) ?? (await this.#storedSchema(series, signal));
-    if (stored === undefined) return false;
-    if (!isSameSchema(stored, series.schema)) {
-      const text = JSON.stringify(stored);
-      throw rejected(series, `its fields differ from those that are stored, ${text}`);
-    }
-    this.#know(series);
-    return true;
-  }
-
-  #know({ nodeId, schema }: Series): void {
-    if (this.#schemaOf.size >= knownSeriesMax) this.#schemaOf.clear();
-    this.#schemaOf.set(nodeId, schema);
-  }
-
-  async #storedSchema(series: Series, signal: AbortSignal): Promise<Schema | undefined> {
-    const server = this.#server("read history", signal);
-    const id = idOf(series);
-    if (!(await server.hasTable(this.#tables.series, signal))) return undefined;
-    const rows = await server.http.query(
-      `SELECT node_id, definition_id, key, interval, fields FROM "${this.#tables.series}" WHERE node_id = '${id}'`,
-      signal,
-    );
-    return rows[0] === undefined ? undefined : seriesOf(rows[0]).schema;
-  }
-
-  #seriesLine({ nodeId, definitionId, key, interval, schema }: Series): Line {
-    return {
-      table: this.#tables.series,
-      symbols: { node_id: nodeId, definition_id: definitionId, interval },
-      fields: { key, fields: JSON.stringify(Object.entries(schema)) },
-      timeMs: 0,
-    };
   }
 
   /** Sends rows to their table's log; those that are refused become dead letters. */
@@ -409,28 +353,4 @@ function within({ start, end }: TimeRange): TimeRange {
     start: Math.max(wholeTime.start, Math.ceil(start)),
     end: Math.min(wholeTime.end, Math.ceil(end)),
   };
-}
-
-/** The node ID, which goes into statements as it is. */
-function idOf({ nodeId, key }: Series): string {
-  if (/^[0-9a-f]{32}$/.test(nodeId)) return nodeId;
-  throw new QmtlError(
-    "ARGUMENT_INVALID",
-    `Cannot use the history of "${key}": its node ID is "${nodeId}", wanted 32 hex digits`,
-  );
-}
-
-function seriesOf(row: readonly unknown[]): Series {
-  const [nodeId, definitionId, key, interval, fields] = seriesRow.parse(row);
-  const schema = Object.fromEntries(fieldList.parse(JSON.parse(fields)));
-  return { nodeId, definitionId, key, interval, schema };
-}
-
-function rejected(series: Series, fault: string, cause?: unknown): QmtlError {
-  return new QmtlError(
-    "STORE_REJECTED",
-    `Cannot use the history of "${series.key}": ${fault}`,
-    { nodeId: series.nodeId },
-    cause,
-  );
 }

@@ -8,6 +8,7 @@ import { type FieldKind, isSameSchema, kline, type Schema } from "../../runtime/
  *   rows         one table per schema; identity (ts, node_id, seq)
  *   coverage     one row per range of a page; ts = start of the range
  *   series       what each node_id stands for; ts is always 0
+ *   names        its name for people, if it has one; ts is always 0
  *   deadLetters  rows the server refused, with its words; ts = when
  *   store        version of this layout; ts is always 0
  *
@@ -19,6 +20,7 @@ import { type FieldKind, isSameSchema, kline, type Schema } from "../../runtime/
 export interface StoreTables {
   readonly coverage: string;
   readonly series: string;
+  readonly names: string;
   readonly deadLetters: string;
   readonly store: string;
 }
@@ -32,6 +34,7 @@ export function storeTables(prefix: string, isSimulated: boolean): StoreTables {
   return {
     coverage: name("coverage"),
     series: name("series"),
+    names: name("names"),
     deadLetters: name("dead_letters"),
     store: name("store"),
   };
@@ -112,6 +115,19 @@ export function rowsSpec(name: string, schema: Schema): TableSpec {
   };
 }
 
+/**
+ * The table of names: one of its own, so that a store of before needs no change of a table that
+ * others write to meanwhile.
+ */
+export function namesSpec(name: string): TableSpec {
+  return {
+    name,
+    columns: { node_id: manySymbols, name: "VARCHAR", ts: "TIMESTAMP" },
+    partitionBy: "YEAR",
+    identity: ["ts", "node_id"],
+  };
+}
+
 /** The other tables of a store. */
 export function storeSpecs(tables: StoreTables): readonly TableSpec[] {
   const ts = "TIMESTAMP";
@@ -135,6 +151,7 @@ export function storeSpecs(tables: StoreTables): readonly TableSpec[] {
       partitionBy: "YEAR",
       identity: ["ts", "node_id"],
     },
+    namesSpec(tables.names),
     {
       name: tables.deadLetters,
       columns: {

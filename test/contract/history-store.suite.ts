@@ -1,17 +1,29 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import {
-  type ColumnBatch,
   type Coverage,
   type HistoryOpenOptions,
-  type HistoryPage,
   type HistoryStore,
   hasCode,
-  newColumnBatch,
   type Series,
-  type TimeRange,
 } from "../../runtime/index.ts";
 import { failureOf } from "./failure-of.ts";
+import {
+  always,
+  at,
+  barRows,
+  bars,
+  batchOf,
+  minute,
+  newSeries,
+  noRows,
+  pageOf,
+  type Row,
+  rowsOf,
+  signal,
+  t0,
+  timeoutMs,
+} from "./history-rows.ts";
 import { uglyNames } from "./ugly-names.ts";
 
 /** One store's data, kept until `dispose`; whatever server is behind it stays hidden. */
@@ -30,57 +42,6 @@ export interface HistoryCase {
   readonly histories: number;
   /** A subject without data. */
   create(): Promise<HistorySubject>;
-}
-
-/** A row as a reader sees it: ts, seq, then the fields. */
-type Row = readonly number[];
-
-const timeoutMs = 60_000;
-const minute = 60_000;
-const t0 = Date.UTC(2024, 0, 1);
-const always: TimeRange = { start: Date.UTC(2000, 0, 1), end: Date.UTC(2100, 0, 1) };
-const noRows = newColumnBatch(0, 2);
-
-const signal = (): AbortSignal => AbortSignal.timeout(timeoutMs);
-const at = (bar: number): number => t0 + bar * minute;
-const bars = (from: number, to: number): TimeRange => ({ start: at(from), end: at(to) });
-const hex = (): string => crypto.randomUUID().replaceAll("-", "");
-
-function newSeries(fields: Partial<Series> = {}): Series {
-  const schema = { price: "f64", trades: "u64" } as const;
-  const ids = { nodeId: hex(), definitionId: hex() };
-  return { ...ids, key: "BTCUSDT", interval: "1m", schema, ...fields };
-}
-
-function batchOf(rows: readonly Row[], columnCount = 2): ColumnBatch {
-  const batch = newColumnBatch(rows.length, columnCount);
-  for (const [i, [ts = 0, seq = 0, ...values]] of rows.entries()) {
-    batch.ts[i] = ts;
-    batch.seq[i] = seq;
-    for (const [j, value] of values.entries()) batch.columns[j]![i] = value;
-  }
-  return batch;
-}
-
-/** Bars `from` to `to`, each with price `price` + its number. */
-function barRows(from: number, to: number, price = 0): Row[] {
-  return Array.from({ length: to - from }, (_, i) => [at(from + i), 0, price + from + i, from + i]);
-}
-
-function pageOf(rows: readonly Row[], have: readonly TimeRange[] = []): HistoryPage {
-  return { rows: batchOf(rows), have, empty: [] };
-}
-
-async function rowsOf(store: HistoryStore, series: Series, range = always): Promise<Row[]> {
-  const rows: Row[] = [];
-  for await (const batch of store.fetch(series, range, signal())) {
-    expect(batch.count).toBeGreaterThan(0);
-    expect(batch.count).toBeLessThanOrEqual(65_536);
-    for (let i = 0; i < batch.count; i += 1) {
-      rows.push([batch.ts[i]!, batch.seq[i]!, ...batch.columns.map((column) => column[i]!)]);
-    }
-  }
-  return rows;
 }
 
 /** The contract of `runtime/contract/history-store.ts`. */
@@ -126,6 +87,23 @@ export function runHistoryStoreSuite(subject: HistoryCase): void {
       await reader.close();
     },
   );
+
+  check("a series is listed with the name it was last stored with", async (store, fresh) => {
+    const series = newSeries();
+    const reader = await fresh.open({ mode: "read" });
+    const listed = async (any: HistoryStore): Promise<readonly Series[]> =>
+      (await any.list(signal())).filter(({ nodeId }) => nodeId === series.nodeId);
+    const page = pageOf(barRows(0, 1), [bars(0, 1)]);
+    await store.persist(series, page, signal());
+    expect(await listed(store)).toEqual([series]);
+    for (const name of ["first", ...uglyNames]) {
+      await store.persist({ ...series, name }, page, signal());
+      // A page without a name leaves the one there is.
+      await store.persist(series, page, signal());
+      for (const any of [store, reader]) expect(await listed(any)).toEqual([{ ...series, name }]);
+    }
+    await reader.close();
+  });
 
   check(
     "a row written again replaces the one before; a page twice is a page once (H1)",
