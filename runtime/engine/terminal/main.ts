@@ -11,6 +11,8 @@ import { reportJson } from "./report-json.ts";
 import { renderReport } from "./report-table.ts";
 
 const exitInterrupted = 130;
+/** Time after a signal before another one counts, ms. */
+const signalMsMin = 1_000;
 
 /** Options the command line gives to a run: settings by name, and what is not one. */
 export interface RunOptions extends Omit<RunSettingsInput, "start" | "end"> {
@@ -55,19 +57,25 @@ const help = (
   name: string,
 ): string => `${name}: a backtest over stored history, completed from the exchange first, or a live run
 
-  --mode backtest        backtest (default) | live
+  --mode MODE            backtest (default) | live
   --symbols A,B          symbols as the exchange spells them (BTCUSDT,ETHUSDT)
   --symbols-file FILE    one symbol a line, or commas
   --interval 1m          1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M, or seconds
-  --start, --end TIME    ISO (UTC), epoch s or ms; [start, end) by open time; default the last days
-  --exchange WHICH       auto (default) | binance | simulated[:SEED] | recorded:DIR
-  --history URL          sqlite:PATH (default sqlite:.qmtl/history.db) | questdb://HOST:PORT
   --state URL            checkpoints, from which a killed run goes on: memory: (default, none) |
                          sqlite:PATH | redis://HOST:PORT
   --threads N            worker threads (default one per core)
+  --profile              time the nodes, and show where the run's time went
+  --json                 the report as JSON on standard output
+  --no-progress          no progress on standard error
+  --help                 this text
+
+Backtest:
+  --start, --end TIME    ISO (UTC), epoch s or ms; [start, end) by open time; default the last days
+  --exchange WHICH       auto (default) | binance | simulated[:SEED] | recorded:DIR
+  --history URL          sqlite:PATH (default sqlite:.qmtl/history.db) | questdb://HOST:PORT
   --refetch              forget the range's stored bars and fetch them again
 
-Live, until SIGINT or SIGTERM, which end it in order:
+Live, until SIGINT or SIGTERM ends it in order:
   --transport URL        where streams are read and outputs are published: kafka://HOST:PORT
   --deployment NAME      name that state is kept under (default the strategy's)
   --offset-reset WHERE   earliest | latest | TIME: where to begin without a checkpoint, and to go on
@@ -76,12 +84,6 @@ Live, until SIGINT or SIGTERM, which end it in order:
   --records N            end after N records
   --metrics-port N       /metrics, /healthz and /readyz on 127.0.0.1 (0: a free port)
 
-Both:
-  --profile              time the nodes, and show where the run's time went
-  --json                 the report as JSON on standard output
-  --no-progress          no progress on standard error
-  --help                 this text
-
 Environment: QMTL_SYMBOLS, QMTL_HISTORY, … as the flags; QMTL_BINANCE_URL names the exchange's REST
 API and never falls back. File: qmtl.yml with the same names. A flag wins over both.
 `;
@@ -89,11 +91,9 @@ API and never falls back. File: qmtl.yml with the same names. A flag wins over b
 /** Runs the program and returns its exit code: one line on standard error says what went wrong. */
 export async function main(program: Program): Promise<number> {
   const stop = new AbortController();
-  const onSignal = (): void => {
-    stop.abort(new QmtlError("ABORTED", "Cannot go on: interrupted; what was fetched is stored"));
-  };
-  process.once("SIGINT", onSignal);
-  process.once("SIGTERM", onSignal);
+  const onSignal = interrupting(stop);
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
   try {
     const values = parse(program.argv);
     if (values.help === true) {
@@ -135,6 +135,20 @@ export async function main(program: Program): Promise<number> {
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);
   }
+}
+
+/**
+ * The first signal ends the run in order, one more ends the process. A terminal sends a key press to
+ * `npm` and `qmtl run` too, which pass it on: what comes within `signalMsMin` is the same one.
+ */
+function interrupting(stop: AbortController): () => void {
+  let firstMs = 0;
+  return () => {
+    if (!stop.signal.aborted) {
+      firstMs = performance.now();
+      stop.abort(new QmtlError("ABORTED", "Cannot go on: interrupted; what was fetched is stored"));
+    } else if (performance.now() - firstMs > signalMsMin) process.exit(exitInterrupted);
+  };
 }
 
 function jsonOf(report: BacktestReport | LiveReport): string {

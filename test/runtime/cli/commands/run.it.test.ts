@@ -34,6 +34,9 @@ describeWithServers(["kafka"], "qmtl run --mode live", (started) => {
     await Promise.race([isOver(), child.exited]);
     const startedMs = performance.now();
     child.kill(signal);
+    // One key press in a terminal comes twice: from the terminal, and passed on.
+    await Bun.sleep(3);
+    child.kill(signal);
     const exitCode = await child.exited;
     const stopMs = performance.now() - startedMs;
     return { exitCode, stopMs, stdout: await stdout, stderr: await stderr };

@@ -126,3 +126,24 @@ test("SIGINT aborts the run, with exit code 130", async () => {
     "qmtl: Cannot go on: interrupted; what was fetched is stored [ABORTED]\n",
   ]);
 });
+
+test("a second signal ends the process, but not the echo of the first one", async () => {
+  const exits: unknown[] = [];
+  const exit = spyOn(process, "exit").mockImplementation((code) => {
+    exits.push(code);
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the process goes on here
+    return undefined as never;
+  });
+  try {
+    await program([], async () => {
+      for (const signal of ["SIGINT", "SIGINT", "SIGTERM"]) process.emit(signal);
+      expect(exits).toEqual([]);
+      await Bun.sleep(1_010);
+      process.emit("SIGINT");
+      return await done();
+    });
+  } finally {
+    exit.mockRestore();
+  }
+  expect(exits).toEqual([130]);
+});
