@@ -91,9 +91,7 @@ API and never falls back. File: qmtl.yml with the same names. A flag wins over b
 /** Runs the program and returns its exit code: one line on standard error says what went wrong. */
 export async function main(program: Program): Promise<number> {
   const stop = new AbortController();
-  const onSignal = interrupting(stop);
-  process.on("SIGINT", onSignal);
-  process.on("SIGTERM", onSignal);
+  const endWatch = endBySignal(stop);
   try {
     const values = parse(program.argv);
     if (values.help === true) {
@@ -132,23 +130,31 @@ export async function main(program: Program): Promise<number> {
     process.stderr.write(`${lineOf(error)}\n`);
     return stop.signal.aborted ? exitInterrupted : 1;
   } finally {
-    process.off("SIGINT", onSignal);
-    process.off("SIGTERM", onSignal);
+    endWatch();
   }
 }
 
 /**
- * The first signal ends the run in order, one more ends the process. A terminal sends a key press to
+ * The first signal ends the run in order, a later one the process. A terminal sends a key press to
  * `npm` and `qmtl run` too, which pass it on: what comes within `signalMsMin` is the same one.
+ *
+ * @returns what ends the watch.
  */
-function interrupting(stop: AbortController): () => void {
-  let firstMs = 0;
-  return () => {
-    if (!stop.signal.aborted) {
-      firstMs = performance.now();
-      stop.abort(new QmtlError("ABORTED", "Cannot go on: interrupted; what was fetched is stored"));
-    } else if (performance.now() - firstMs > signalMsMin) process.exit(exitInterrupted);
+function endBySignal(stop: AbortController): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const end = (): void => {
+    clearTimeout(timer);
+    process.off("SIGINT", onSignal);
+    process.off("SIGTERM", onSignal);
   };
+  const onSignal = (): void => {
+    stop.abort(new QmtlError("ABORTED", "Cannot go on: interrupted; what was fetched is stored"));
+    // Without a listener a signal does what it does to any process.
+    timer ??= setTimeout(end, signalMsMin);
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  return end;
 }
 
 function jsonOf(report: BacktestReport | LiveReport): string {
