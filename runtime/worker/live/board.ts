@@ -25,6 +25,7 @@ export const boardFields = [
   "lastRecordMs",
   "fetchMs",
   "computeMs",
+  "decodeMs",
   "flushMs",
   "checkpoints",
   "checkpointMs",

@@ -407,6 +407,7 @@ export class LiveLoop {
         if (live.isInput) row.add("records", counts.records - before.records);
         row.add("slowPath", counts.slowPath - before.slowPath);
         row.add("deadLetters", counts.deadLetters - before.deadLetters);
+        row.add("decodeMs", counts.decodeMs - before.decodeMs);
       }
     }
     for (const task of this.#tasks) {

@@ -3,7 +3,7 @@ import { RecordBatchReader } from "../../../codec/kafka/record-batch-reader.ts";
 import { KeyTable } from "../../../codec/key-table.ts";
 import { type FetchedBytes } from "../../../contract/transport.ts";
 import { type StreamLoop } from "../../task/stream-loop.ts";
-import { newPartitionCounts, type PartitionReader } from "../partition-task.ts";
+import { newPartitionCounts, nextBatch, type PartitionReader } from "../partition-task.ts";
 import { ForwardForm, ForwardHead } from "./forward-form.ts";
 import { type StageProgress } from "./stage-progress.ts";
 
@@ -57,7 +57,7 @@ export class ForwardReader implements PartitionReader {
     reader.open(fetched.bytes);
     this.#aborted.begin(fetched.abortedTransactions ?? []);
     this.counts.bytes += fetched.bytes.length;
-    while (reader.next()) {
+    while (nextBatch(reader, this.counts)) {
       if (this.#aborted.accepts(reader)) this.#takeBatch();
       if (reader.nextOffset > this.nextOffset) this.nextOffset = reader.nextOffset;
     }

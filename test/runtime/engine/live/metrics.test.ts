@@ -37,16 +37,22 @@ async function liveRun(name: string, options: Partial<LiveOptions> = {}) {
     signal: AbortSignal.any([stop.signal, signal]),
     ...options,
   });
+  let last = "";
   const base = await Promise.race([url.promise, ended.then(() => "ended")]);
   return {
     log,
     base,
     page: async (path: string) => await fetch(`${base}${path}`),
+    /** `/metrics` as `until` saw it last. */
+    get last() {
+      return last;
+    },
     /** Samples of `/metrics` once `name` is at least `least`. */
     async until(sample: string, least: number) {
       for (;;) {
         signal.throwIfAborted();
-        const samples = samplesOf(await (await fetch(`${base}/metrics`)).text());
+        last = await (await fetch(`${base}/metrics`)).text();
+        const samples = samplesOf(last);
         if ((samples.get(sample) ?? 0) >= least) return samples;
         await Bun.sleep(5);
       }
@@ -125,6 +131,24 @@ test("with a state store, checkpoints are counted and their age is known", async
   const health: unknown = await (await run.page("/healthz")).json();
   expect(health).toMatchObject({ dependencies: { state: { status: "ok" } } });
   await run.end();
+});
+
+test("a thread's time is told by phase: all that is done with records is decode or compute", async () => {
+  const run = await liveRun("metrics6");
+  const bars = Array.from({ length: 5_000 }, (_, at) => ({ key: "K0", ts: at * minute, value: 1 }));
+  await run.log.put("in", bars);
+  const page = await (await run.page("/metrics")).text();
+  const [labels] = /\{node="mean"[^}]*\}/.exec(page)!;
+  await run.until(`qmtl_node_outputs_total${labels}`, 4_997);
+  const report = await run.end();
+  const samples = samplesOf(run.last);
+  const seconds = (phase: string): number =>
+    samples.get(`qmtl_thread_seconds_total{thread="0",phase="${phase}",deployment="metrics6"}`)!;
+  const [decode, compute] = [seconds("decode"), seconds("compute")];
+  expect(decode).toBeGreaterThan(0);
+  expect(compute).toBeGreaterThan(0);
+  // The last page was read before the end: it can't know of more than the report.
+  expect(decode + compute).toBeLessThanOrEqual(report.computeSeconds * (1 + 1e-9));
 });
 
 test("a profiled run counts the calls of its nodes", async () => {
