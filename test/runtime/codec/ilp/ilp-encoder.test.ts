@@ -1,7 +1,5 @@
 import { expect, test } from "bun:test";
 import { type SenderBuffer, SenderBufferV2, SenderOptions } from "@questdb/nodejs-client";
-import * as fc from "fast-check";
-import { writeInteger } from "../../../../runtime/codec/ilp/digits.ts";
 import { IlpEncoder } from "../../../../runtime/codec/ilp/ilp-encoder.ts";
 import { IlpSeries } from "../../../../runtime/codec/ilp/ilp-series.ts";
 import { type ColumnBatch } from "../../../../runtime/contract/columns.ts";
@@ -143,18 +141,4 @@ test("a table name or a size that cannot be is refused", () => {
   const encoder = new IlpEncoder({ bytesMax: 4_096, timeUnit: "us" });
   const long = IlpSeries.of(seriesOf("k".repeat(4_000)), "t");
   expect(() => encoder.append(long, bars(1))).toThrow("Cannot encode a row");
-});
-
-test("writeInteger() writes what String() gives", () => {
-  const bytes = new Uint8Array(32);
-  const edges = [0, 9, 10, 999_999_999, 1e9, 1e9 + 1, 12_345_678_901, 2 ** 53, -(2 ** 53), -1];
-  const property = fc.property(fc.maxSafeInteger(), (value) => {
-    const end = writeInteger(bytes, 3, value);
-    expect(Buffer.from(bytes.subarray(3, end)).toString()).toBe(String(value));
-  });
-  for (const value of edges) {
-    const end = writeInteger(bytes, 3, value);
-    expect(Buffer.from(bytes.subarray(3, end)).toString()).toBe(String(value));
-  }
-  fc.assert(property);
 });

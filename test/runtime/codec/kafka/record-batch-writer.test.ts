@@ -1,10 +1,6 @@
 import { expect, test } from "bun:test";
 import { compressions } from "../../../../runtime/codec/compression/compression.ts";
-import {
-  batchOffsets,
-  placeBatch,
-  stampBatch,
-} from "../../../../runtime/codec/kafka/record-batch.ts";
+import { batchOffsets, placeBatch } from "../../../../runtime/codec/kafka/record-batch.ts";
 import { RecordBatchReader } from "../../../../runtime/codec/kafka/record-batch-reader.ts";
 import { RecordBatchWriter } from "../../../../runtime/codec/kafka/record-batch-writer.ts";
 import {
@@ -64,20 +60,6 @@ test("finish() is byte for byte what another client encodes, producer stamp incl
   const theirs = Buffer.from(encodeTheirs(messages));
   theirs.writeInt32BE(-1, 12); // the leader epoch is the broker's to fill
   expect(ours.equals(theirs)).toBe(true);
-});
-
-test("stampBatch() renews epoch and sequence in place, with a right CRC", () => {
-  const writer = new RecordBatchWriter(1_024);
-  writer.append(5, undefined, encode("x"));
-  const batch = writer.finish();
-  stampBatch(batch, { producerId: 2 ** 40 + 3, producerEpoch: 4, baseSequence: 77 });
-  const reader = new RecordBatchReader();
-  expect(readOurs(reader, batch)).toHaveLength(1);
-  expect([reader.producerId, reader.producerEpoch, reader.baseSequence]).toEqual([
-    2 ** 40 + 3,
-    4,
-    77,
-  ]);
 });
 
 test("reserve() gives room to encode a value in place, and undo() takes it back", () => {

@@ -1,109 +1,10 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { Packr, unpack } from "msgpackr";
 import { ValueDecoder } from "../../../../runtime/codec/wire/value-decoder.ts";
 import { WireLayout } from "../../../../runtime/codec/wire/wire-layout.ts";
-import { compileWireRead, genericWireRead } from "../../../../runtime/codec/wire/wire-reader.ts";
-import {
-  compileWireWrite,
-  genericWireWrite,
-  wireWriteError,
-} from "../../../../runtime/codec/wire/wire-writer.ts";
 import { kline } from "../../../../runtime/contract/kline.ts";
 import { type FieldKind, type Schema } from "../../../../runtime/contract/schema.ts";
-
-const every = { a: "f64", b: "i64", c: "u64", d: "u32", e: "bool" } as const;
-const ts = 1_700_000_000_000;
-
-/** One row as a wire value, by both writers. */
-function encode(schema: Schema, values: readonly number[], time = ts): Uint8Array {
-  const layout = WireLayout.of(schema);
-  const columns = values.map((value) => Float64Array.of(value));
-  const length = layout.lengthOf(columns, 0);
-  const [one, other] = [compileWireWrite(layout), genericWireWrite(layout)].map((write) => {
-    const bytes = new Uint8Array(length + 4);
-    expect(write(new DataView(bytes.buffer), 2, time, columns, 0)).toBe(length + 2);
-    return bytes.slice(2, length + 2);
-  });
-  expect(one).toEqual(other);
-  return one!;
-}
-
-/** The row that both fast readers find at `at`, undefined if they refuse; they agree. */
-function read(schema: Schema, bytes: Uint8Array, at = 0, length = bytes.length): unknown {
-  const layout = WireLayout.of(schema);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const [one, other] = [compileWireRead(layout), genericWireRead(layout)].map((readWire) => {
-    const target = new Float64Array(layout.fields.length * 3 + 1);
-    const isRead = readWire(view, bytes, at, length, target, 1, 3);
-    return isRead ? layout.fields.map((_, i) => target[1 + i * 3]) : undefined;
-  });
-  expect(one).toEqual(other);
-  return one;
-}
-
-/** The slow path's row, or its fault. */
-function decode(schema: Schema, bytes: Uint8Array): unknown {
-  const decoder = new ValueDecoder(WireLayout.of(schema));
-  const guarded = new Uint8Array(bytes.length + 32).fill(0x91);
-  guarded.set(bytes, 16);
-  return decoder.decode(guarded, 16, bytes.length) ?? [...decoder.values];
-}
-
-const pack = (value: unknown): Uint8Array =>
-  new Packr({ useRecords: false, variableMapSize: true }).pack(value);
-const text = (value: string): Uint8Array => new TextEncoder().encode(value);
-
-test("WireLayout.of() puts each field at its constant place", () => {
-  const layout = WireLayout.of(every);
-  expect(layout.fields.map(({ at }) => at)).toEqual([1, 10, 19, 28, 37, 42]);
-  expect(layout.byteLength).toBe(43);
-  const wide = Object.fromEntries(Array.from({ length: 15 }, (_, i) => [`f${i}`, "f64" as const]));
-  expect(WireLayout.of(wide).headerBytes).toBe(3);
-  expect(WireLayout.of(wide).byteLength).toBe(3 + 16 * 9);
-  expect(() => WireLayout.of({})).toThrow("0 fields");
-});
-
-test("a written value is the bytes that the format says, and msgpackr reads it", () => {
-  const bytes = encode(every, [1.5, -2, 2 ** 52, 7, 1]);
-  expect(Buffer.from(bytes).toString("hex")).toBe(
-    "96" +
-      "cf0000018bcfe56800" +
-      "cb3ff8000000000000" +
-      "d3fffffffffffffffe" +
-      "cf0010000000000000" +
-      "ce00000007" +
-      "c3",
-  );
-  expect(unpack(bytes)).toEqual([BigInt(ts), 1.5, -2n, 2n ** 52n, 7, true]);
-});
-
-test("a value is read back as it was written, at its limits too", () => {
-  const rows = [
-    [1.5, -2, 2 ** 52, 7, 1],
-    [Number.NaN, -(2 ** 53), 2 ** 53 - 1, 2 ** 32 - 1, 0],
-    [-Number.MAX_VALUE, 2 ** 53 - 1, 0, 0, 1],
-    [5e-324, -1, 2 ** 32, 1, 0],
-    [-0.1, -(2 ** 32), 2 ** 32 - 1, 1, 0],
-  ];
-  for (const row of rows) {
-    expect(read(every, encode(every, row))).toEqual([ts, ...row]);
-    expect(decode(every, encode(every, row))).toEqual([ts, ...row]);
-  }
-  const wide = Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`f${i}`, "u32" as const]));
-  const numbers = Array.from({ length: 200 }, (_, i) => i);
-  expect(read(wide, encode(wide, numbers))).toEqual([ts, ...numbers]);
-});
-
-test("negative zero is written and read as zero", () => {
-  expect(Object.is((read(every, encode(every, [-0, -0, -0, -0, -0])) as number[])[1], 0)).toBe(
-    true,
-  );
-  const raw = encode(every, [1, 2, 3, 4, 1]);
-  raw.set([0x80, 0, 0, 0, 0, 0, 0, 0], 11);
-  expect(Object.is((read(every, raw) as number[])[1], 0)).toBe(true);
-  expect(Object.is((decode(every, raw) as number[])[1], 0)).toBe(true);
-});
+import { decode, encode, every, pack, read, text, ts } from "./wire-rows.ts";
 
 test("no value in an integer field is nil: shorter, and read on the slow path (L2)", () => {
   const row = [1, Number.NaN, Number.NaN, Number.NaN, Number.NaN];
@@ -111,50 +12,6 @@ test("no value in an integer field is nil: shorter, and read on the slow path (L
   expect(bytes.length).toBe(1 + 9 + 9 + 4);
   expect(read(every, bytes)).toBe(undefined);
   expect(decode(every, bytes)).toEqual([ts, ...row]);
-});
-
-test("a writer refuses what a kind cannot hold, and says which field", () => {
-  const refused: readonly (readonly [number, readonly number[], number?])[] = [
-    [1, [Infinity, 0, 0, 0, 0]],
-    [1, [-Infinity, 0, 0, 0, 0]],
-    [2, [0, 0.5, 0, 0, 0]],
-    [2, [0, 2 ** 54, 0, 0, 0]],
-    [3, [0, 0, -1, 0, 0]],
-    [4, [0, 0, 0, 2 ** 32, 0]],
-    [5, [0, 0, 0, 0, 2]],
-    [0, [0, 0, 0, 0, 0], Number.NaN],
-    [0, [0, 0, 0, 0, 0], -1],
-    [0, [0, 0, 0, 0, 0], 8.65e15],
-  ];
-  const layout = WireLayout.of(every);
-  for (const write of [compileWireWrite(layout), genericWireWrite(layout)]) {
-    for (const [field, row, time = ts] of refused) {
-      const view = new DataView(new ArrayBuffer(64));
-      const columns = row.map((value) => Float64Array.of(value));
-      expect(write(view, 0, time, columns, 0)).toBe(-1 - field);
-    }
-  }
-  expect(wireWriteError(layout, -2, Infinity).message).toContain('"a": found Infinity');
-});
-
-test("a fast reader leaves every other form to the slow path", () => {
-  const good = encode(every, [1.5, -2, 3, 7, 1]);
-  const changed = (at: number, byte: number): Uint8Array => {
-    const bytes = Uint8Array.from(good);
-    bytes[at] = byte;
-    return bytes;
-  };
-  expect(read(every, good)).toEqual([ts, 1.5, -2, 3, 7, 1]);
-  expect(read(every, good.subarray(0, 42))).toBe(undefined);
-  for (const at of [0, 1, 10, 19, 28, 37, 42])
-    expect(read(every, changed(at, 0xc0))).toBe(undefined);
-  expect(read(every, changed(30, 0x20))).toBe(undefined); // u64 of 2^53 and more
-  expect(read(every, changed(21, 0x20))).toBe(undefined); // i64 below −2^53
-  expect(read(every, changed(3, 0x1f))).toBe(undefined); // ts past the last instant
-  const infinite = Uint8Array.from(good);
-  infinite.set([0x7f, 0xf0, 0, 0, 0, 0, 0, 0], 11);
-  expect(read(every, infinite)).toBe(undefined);
-  expect(decode(every, infinite)).toBe("infinite");
 });
 
 test("decode() takes maps, narrow integers, float32, nil and JSON to the same row", () => {
