@@ -21,6 +21,7 @@ const schemes: Readonly<
 > = {
   memory: { folder: "memory", ports: ["history", "state", "transport"] },
   questdb: { folder: "questdb", ports: ["history"] },
+  questdbs: { folder: "questdb", ports: ["history"] },
   sqlite: { folder: "sqlite", ports: ["history", "state"] },
   kafka: { folder: "kafka", ports: ["transport"] },
   redis: { folder: "redis", ports: ["state"] },

@@ -1,5 +1,6 @@
+import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { checkSettings, QmtlError } from "../../runtime/index.ts";
+import { checkSettings, errorText, QmtlError } from "../../runtime/index.ts";
 
 const milliseconds = (max: number) => z.coerce.number().int().min(1).max(max);
 
@@ -8,7 +9,18 @@ export const questdbConfig = z.strictObject({
   host: z.string().min(1, "wanted a host").describe("Host of the server"),
   port: z.coerce.number().int().min(1).max(65_535).default(9_000).describe("HTTP port"),
   user: z.string().optional().describe("Of HTTP and, if given, of the PostgreSQL port too"),
-  password: z.string().optional(),
+  password: z
+    .string()
+    .optional()
+    .describe(
+      "The user's; without a user it is a token for HTTP. Never part of a message or a log",
+    ),
+  isTls: z.boolean().default(false).describe("questdbs://: HTTP and the PostgreSQL port encrypted"),
+  tlsCa: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("PEM file of the authorities to trust instead of the system's"),
   pgPort: z.coerce
     .number()
     .int()
@@ -60,10 +72,14 @@ export const questdbConfig = z.strictObject({
     .describe("Rows of a page that go to the dead letters; beyond it the page is refused"),
 });
 
-export type QuestdbConfig = z.output<typeof questdbConfig>;
+/** Parsed settings; `tls` is there if the connection is encrypted, with the PEM that `tlsCa` names. */
+export type QuestdbConfig = z.output<typeof questdbConfig> & {
+  readonly tls: { readonly ca: string | undefined } | undefined;
+};
 
 /**
- * The settings that a URL `questdb://[user:password@]host[:port][?key=value]` carries.
+ * The settings that a URL `questdb://[user:password@]host[:port][?key=value]` carries; `questdbs://`
+ * is the same with TLS.
  *
  * @throws QmtlError CONFIG_INVALID naming every unknown key and bad value.
  */
@@ -74,17 +90,32 @@ export function parseQuestdbUrl(url: string): QuestdbConfig {
   const given = {
     ...Object.fromEntries(parts.searchParams),
     host,
+    isTls: parts.protocol === "questdbs:",
     ...(port === "" ? {} : { port }),
     ...(username === "" ? {} : { user: decode(username) }),
     ...(password === "" ? {} : { password: decode(password) }),
   };
   const { settings, faults } = checkSettings(questdbConfig, given);
-  if (settings !== undefined) return settings;
+  if (settings !== undefined) return { ...settings, tls: tlsOf(url, settings) };
   throw invalid(url, faults.join("; "));
 }
 
 function isServer({ protocol, pathname, hash }: URL): boolean {
-  return protocol === "questdb:" && (pathname === "" || pathname === "/") && hash === "";
+  const isOurs = protocol === "questdb:" || protocol === "questdbs:";
+  return isOurs && (pathname === "" || pathname === "/") && hash === "";
+}
+
+function tlsOf(
+  url: string,
+  { isTls, tlsCa }: z.output<typeof questdbConfig>,
+): QuestdbConfig["tls"] {
+  if (!isTls && tlsCa !== undefined) throw invalid(url, "tlsCa: it needs questdbs://");
+  if (!isTls) return undefined;
+  try {
+    return { ca: tlsCa === undefined ? undefined : readFileSync(tlsCa, "utf8") };
+  } catch (error) {
+    throw invalid(url, `tlsCa: ${errorText(error)}`);
+  }
 }
 
 /** `url` without its password, fit for messages. */
@@ -103,6 +134,6 @@ function decode(text: string): string {
 function invalid(url: string, fault: string): QmtlError {
   return new QmtlError(
     "CONFIG_INVALID",
-    `Cannot open "${withoutPassword(url)}": ${fault}, wanted questdb://[USER:PASSWORD@]HOST[:HTTPPORT][?key=value]`,
+    `Cannot open "${withoutPassword(url)}": ${fault}, wanted questdb[s]://[USER:PASSWORD@]HOST[:HTTPPORT][?key=value]`,
   );
 }

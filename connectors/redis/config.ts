@@ -13,7 +13,7 @@ export const redisConfig = z.strictObject({
   password: z.string().optional().describe("Never part of a message or a log"),
   db: z.coerce.number().int().min(0).max(65_535).default(0).describe("Number of the database"),
   isTls: z.boolean().describe("rediss://"),
-  caFile: z.string().min(1).optional().describe("PEM file of who signed the server's certificate"),
+  tlsCa: z.string().min(1).optional().describe("PEM file of who signed the server's certificate"),
   connectTimeoutMs: milliseconds("Longest wait for a TCP or TLS connection, ms").default(2_000),
   commandTimeoutMs: milliseconds("Longest wait for a reply, ms").default(5_000),
   retryMsMax: milliseconds(
@@ -47,21 +47,21 @@ export function parseRedisUrl(url: string): RedisConfig {
   const { settings, faults } = checkSettings(redisConfig, given);
   const shown = shownUrl(parts);
   if (settings === undefined) throw invalid(shown, faults);
-  if (settings.caFile !== undefined && !settings.isTls) {
-    throw invalid(shown, ["caFile: it has no meaning without TLS"]);
+  if (settings.tlsCa !== undefined && !settings.isTls) {
+    throw invalid(shown, ["tlsCa: it has no meaning without TLS"]);
   }
   return settings;
 }
 
-/** The certificates in `caFile`. @throws QmtlError CONFIG_INVALID if it cannot be read. */
-export function readCertificates(caFile: string): string {
+/** The certificates in `tlsCa`. @throws QmtlError CONFIG_INVALID if it cannot be read. */
+export function readCertificates(tlsCa: string): string {
   try {
-    return readFileSync(caFile, "utf8");
+    return readFileSync(tlsCa, "utf8");
   } catch (error) {
     throw new QmtlError(
       "CONFIG_INVALID",
-      `Cannot read the certificates "${caFile}": ${errorText(error)}, wanted a PEM file`,
-      { caFile },
+      `Cannot read the certificates "${tlsCa}": ${errorText(error)}, wanted a PEM file`,
+      { tlsCa },
       error,
     );
   }

@@ -214,7 +214,7 @@ function optionsOf(config: RedisConfig): RedisOptions & { readonly replyMapping:
 }
 
 function tlsOf(config: RedisConfig): NonNullable<RedisOptions["tls"]> {
-  return config.caFile === undefined ? {} : { ca: readCertificates(config.caFile) };
+  return config.tlsCa === undefined ? {} : { ca: readCertificates(config.tlsCa) };
 }
 
 /** Twice as long each time up to a limit, and somewhere in its upper half: clients spread out. */

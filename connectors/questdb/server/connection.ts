@@ -143,13 +143,14 @@ export class Connection {
       if (idle.isOpen) return idle;
       this.#readers.delete(idle);
     }
-    const { host, user, password, requestMsMax } = this.config;
+    const { host, user, password, requestMsMax, tls } = this.config;
     const port = (this.#pgPort ??= await this.#askPgPort(signal));
     const login = user === undefined ? pgDefaults : { user, password: password ?? "" };
     // A socket wants an IPv6 address without the brackets of a URL.
     const address = {
       host: host.replaceAll(/[[\]]/g, ""),
       port,
+      tls,
       ...login,
       silenceMsMax: requestMsMax,
     };

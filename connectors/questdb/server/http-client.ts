@@ -54,11 +54,11 @@ export class HttpClient {
   readonly #closing = new AbortController();
 
   constructor(parts: ClientParts) {
-    const { host, port, user, password } = parts.config;
+    const { host, port, tls } = parts.config;
     this.#parts = parts;
-    this.#base = `http://${host}:${port}`;
-    const basic = Buffer.from(`${user ?? ""}:${password ?? ""}`).toString("base64");
-    this.#headers = user === undefined ? {} : { authorization: `Basic ${basic}` };
+    this.#base = `${tls === undefined ? "http" : "https"}://${host}:${port}`;
+    const login = loginOf(parts.config);
+    this.#headers = login === undefined ? {} : { authorization: login };
   }
 
   /**
@@ -184,8 +184,10 @@ export class HttpClient {
     for (const one of stops) one.addEventListener("abort", stop, { once: true });
     if (this.#closing.signal.aborted) stop();
     try {
+      const ca = this.#parts.config.tls?.ca;
       const response = await fetch(`${this.#base}${path}`, {
         ...init,
+        ...(ca === undefined ? {} : { tls: { ca } }),
         headers: this.#headers,
         signal: ending.signal,
       });
@@ -208,4 +210,10 @@ function jsonOf(text: string): unknown {
     // Not JSON: the schema that reads it says so.
     return undefined;
   }
+}
+
+/** A password without a user is a token. */
+function loginOf({ user, password }: QuestdbConfig): string | undefined {
+  if (user === undefined) return password === undefined ? undefined : `Bearer ${password}`;
+  return `Basic ${Buffer.from(`${user}:${password ?? ""}`).toString("base64")}`;
 }

@@ -1,4 +1,4 @@
-import { connect, type Socket } from "node:net";
+import { type Socket } from "node:net";
 import {
   type ColumnBatch,
   errorText,
@@ -8,11 +8,10 @@ import {
 } from "../../../runtime/index.ts";
 import { isPassing } from "./http-client.ts";
 import { DataRows, type PgKind } from "./pg-rows.ts";
+import { openPgSocket, type PgEndpoint } from "./pg-socket.ts";
 
 /** Where rows are read from. */
-export interface PgAddress {
-  readonly host: string;
-  readonly port: number;
+export interface PgAddress extends PgEndpoint {
   readonly user: string;
   readonly password: string;
   /** Silence after which a query is given up. */
@@ -55,7 +54,13 @@ export class PgConnection {
 
   /** @throws QmtlError STORE_UNAVAILABLE, CONFIG_INVALID if user or password is wrong. */
   static async open(address: PgAddress, signal: AbortSignal): Promise<PgConnection> {
-    const connection = new PgConnection(address);
+    const limit = AbortSignal.timeout(address.silenceMsMax);
+    const opening = openPgSocket(address, AbortSignal.any([signal, limit]));
+    const socket = await opening.catch((error: unknown) => {
+      if (signal.aborted) throw reasonOf(signal);
+      throw error instanceof QmtlError ? error : unavailable(address, error);
+    });
+    const connection = new PgConnection(address, socket);
     try {
       await connection.#run(undefined, startup(address.user), signal);
       return connection;
@@ -65,9 +70,9 @@ export class PgConnection {
     }
   }
 
-  private constructor(address: PgAddress) {
+  private constructor(address: PgAddress, socket: Socket) {
     this.#address = address;
-    this.#socket = connect({ host: address.host, port: address.port, noDelay: true });
+    this.#socket = socket;
     this.#socket.on("data", (bytes: Buffer) => this.#take(bytes));
     this.#socket.on("error", (error) => this.#fail(error));
     this.#socket.on("close", () => this.#fail(ended));
@@ -98,7 +103,7 @@ export class PgConnection {
   /** Sends `request` and waits for the server to be ready again. */
   async #run(rows: DataRows | undefined, request: Uint8Array, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    if (this.#fault !== undefined) throw this.#unavailable(this.#fault);
+    if (this.#fault !== undefined) throw unavailable(this.#address, this.#fault);
     const { silenceMsMax } = this.#address;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const stop = (): void => this.#fail(reasonOf(signal));
@@ -112,7 +117,7 @@ export class PgConnection {
       await promise;
     } catch (error) {
       if (signal.aborted) throw reasonOf(signal);
-      throw error instanceof QmtlError ? error : this.#unavailable(error);
+      throw error instanceof QmtlError ? error : unavailable(this.#address, error);
     } finally {
       this.#task = undefined;
       signal.removeEventListener("abort", stop);
@@ -180,16 +185,6 @@ export class PgConnection {
     }
   }
 
-  #unavailable(cause: unknown): QmtlError {
-    const { host, port } = this.#address;
-    return new QmtlError(
-      "STORE_UNAVAILABLE",
-      `Cannot read rows: QuestDB at ${host}:${port} (PostgreSQL port) gave "${errorText(cause)}", wanted rows`,
-      { host, port },
-      cause,
-    );
-  }
-
   #rejected(reason: string): QmtlError {
     const { host, port, user } = this.#address;
     const isLogin = this.#task?.rows === undefined && /password|user/i.test(reason);
@@ -200,6 +195,15 @@ export class PgConnection {
       { reason },
     );
   }
+}
+
+function unavailable({ host, port }: PgAddress, cause: unknown): QmtlError {
+  return new QmtlError(
+    "STORE_UNAVAILABLE",
+    `Cannot read rows: QuestDB at ${host}:${port} (PostgreSQL port) gave "${errorText(cause)}", wanted rows`,
+    { host, port },
+    cause,
+  );
 }
 
 const encoder = new TextEncoder();

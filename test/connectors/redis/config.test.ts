@@ -52,7 +52,7 @@ test("parseRedisUrl() names every fault at once and never the password", () => {
     "redis://me:hunter2@db/-1",
     "redis://me:hunter2@db?retryMsMax=1",
     "redis://me:hunter2@db?unknownSetting=1",
-    "redis://me:hunter2@db?caFile=/tmp/ca.pem",
+    "redis://me:hunter2@db?tlsCa=/tmp/ca.pem",
   ];
   for (const url of bad) {
     const error = thrownBy(() => parseRedisUrl(url));
@@ -65,7 +65,7 @@ test("parseRedisUrl() names every fault at once and never the password", () => {
 
 test("readCertificates() refuses a file that is not there by its name", () => {
   const error = thrownBy(() => readCertificates("/nowhere/ca.pem"));
-  expect(error).toMatchObject({ code: "CONFIG_INVALID", details: { caFile: "/nowhere/ca.pem" } });
+  expect(error).toMatchObject({ code: "CONFIG_INVALID", details: { tlsCa: "/nowhere/ca.pem" } });
 });
 
 test("keys are the names outsiders depend on, and no two names share one", () => {

@@ -167,7 +167,7 @@ describeWithServers(["redis"], "redis:// settings of the server", (started) => {
     const stranger = await failureOf(openState(url, signal));
     expect(stranger).toMatchObject({ code: "STORE_UNAVAILABLE" });
     expect(String(stranger)).toContain("certificate");
-    const store = await openState(`${url}&caFile=${encodeURIComponent(certificate)}`, signal);
+    const store = await openState(`${url}&tlsCa=${encodeURIComponent(certificate)}`, signal);
     const task = newTask();
     expect((await acquired(store, task, signal)).epoch).toBe(1);
     const plain = await openState(redis.url, signal);
