@@ -4,6 +4,7 @@ import { type Log } from "../../core/log.ts";
 import { type BoardRow, boardSum } from "../../worker/live/board.ts";
 import { type Quarantine } from "../../worker/live/live-order.ts";
 import { type PartitionMeter, type ThreadMeter } from "../../worker/live/meters.ts";
+import { type WaitingJoin } from "../../worker/live/repartition/pending-hold.ts";
 
 /** A partition of an input, as it is watched. */
 export interface WatchedPartition {
@@ -24,6 +25,12 @@ export interface HealthOptions {
   readonly meters: readonly ThreadMeter[];
   readonly partitions: readonly WatchedPartition[];
   readonly nameOf: (node: number) => string;
+  /** Names of a join, an input of it, and the key of a slot. */
+  readonly joinOf: (at: Omit<WaitingJoin, "held">) => {
+    readonly join: string;
+    readonly input: string;
+    readonly key: string;
+  };
   /** A node that runs for so long without a beat is stalled, ms. */
   readonly stallMsMax: number;
   /** Nothing heard from a dependency, no progress with a lag, for so long: failing, ms. */
@@ -172,6 +179,7 @@ export class LiveHealth {
         status === "ok" ? [] : [`the ${name} has not answered for ${seconds(silentMs)}`],
       ),
       ...this.#options.partitions.flatMap((partition) => this.#partitionCauses(partition, nowMs)),
+      ...this.#options.partitions.flatMap((partition) => this.#waitingCauses(partition)),
     ];
     return {
       status: causes.length === 0 ? "ok" : "failing",
@@ -238,6 +246,20 @@ export class LiveHealth {
     if (lag <= 0 || sinceMs <= this.#options.silentMsMax) return [];
     return [
       `partition ${partition} of "${topic}" has a lag of ${lag} and no progress for ${seconds(sinceMs)}`,
+    ];
+  }
+
+  /** A join that holds as much as it may and waits for an input that does not come. */
+  #waitingCauses({ meter, partition }: WatchedPartition): readonly string[] {
+    const held = meter.get("held");
+    if (held === 0) return [];
+    const { join, input, key } = this.#options.joinOf({
+      join: meter.get("heldJoin"),
+      input: meter.get("heldInput"),
+      slot: meter.get("heldSlot"),
+    });
+    return [
+      `"${join}" waits for its input "${input}" of ${key} in partition ${partition}: ${held} inputs of keys are held back`,
     ];
   }
 

@@ -42,6 +42,12 @@ const liveLimits = z.strictObject({
       .optional()
       .describe("Compression of output batches"),
     checkpointMs: ms(3_600_000).optional().describe("Time between two checkpoints"),
+    maxPendingBars: z
+      .int()
+      .min(2)
+      .max(10_000_000)
+      .optional()
+      .describe("Bars of a key that a join holds while another input is behind"),
   }),
   watch: z.strictObject({
     stallMsMax: ms(3_600_000).min(20).optional().describe("Longest call of a node"),

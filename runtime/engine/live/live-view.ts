@@ -154,6 +154,11 @@ function healthOf(
     meters: watched.meters,
     partitions: watched.partitions,
     nameOf: (node) => graph.nodes[node]?.name ?? "no node",
+    joinOf: ({ join, input, slot }) => {
+      const node = graph.nodes[join];
+      const name = node?.inputs[input]?.name ?? "";
+      return { join: node?.name ?? "", input: name, key: node?.keys[slot]?.key ?? "" };
+    },
     stallMsMax,
     silentMsMax: silentMsMax + (pace?.fetchWaitMsMax ?? 0),
     // What the coordinator keeps can't be silent by itself.

@@ -28,6 +28,7 @@ import {
 import { type MeterMemory, newMeterMemory } from "../../worker/live/meters.ts";
 import { runLiveLoop } from "../../worker/live/run-live-loop.ts";
 import { newProfileMemory } from "../../worker/node-profile.ts";
+import { pendingBarsMax } from "../../worker/task/pending-rows.ts";
 import { type Profile, phaseSeconds, profileOf } from "../profile.ts";
 import { checkLiveLimits } from "./live-limits.ts";
 import { LiveView } from "./live-view.ts";
@@ -40,6 +41,7 @@ export const paceDefaults: LivePace = {
   batchBytesMax: 1 << 20,
   compression: "none",
   checkpointMs: 250,
+  maxPendingBars: pendingBarsMax,
 };
 
 /** How long a repartition topic keeps what was forwarded: what a join has to catch up with, ms. */

@@ -1,9 +1,8 @@
 import { type CheckpointStore } from "../../contract/state-store.ts";
 import { toError } from "../../core/errors.ts";
 import { digest } from "../../graph/ids.ts";
-import { type Checkpoints } from "../live/live-loop.ts";
 import { type LiveOrder } from "../live/live-order.ts";
-import { type LivePartition, type LiveTask } from "../live/live-task.ts";
+import { type Checkpoints, type LivePartition, type LiveTask } from "../live/live-task.ts";
 import { TaskCheckpoint } from "./task-checkpoint.ts";
 
 /**
@@ -84,7 +83,7 @@ export class LiveCheckpoints implements Checkpoints {
     const startedMs = performance.now();
     const snapshot = checkpoint.snapshot();
     const offsets = Object.fromEntries(
-      task.feeds.map((feed) => [feed.topic, feed.reader.nextOffset]),
+      task.feeds.map((feed) => [feed.topic, feed.reader.restartOffset]),
     );
     const records = task.feeds.map(({ reader }) => reader.counts.records);
     const extra: Taken = { run: this.#run, records };

@@ -13,7 +13,12 @@ import { NodeProfile } from "../node-profile.ts";
 import { BoardRow, boardSum } from "./board.ts";
 import { LatencyLog } from "./latency-log.ts";
 import { type LiveOrder, type Quarantine } from "./live-order.ts";
-import { type LivePartition, LiveTask, type LiveTaskContext } from "./live-task.ts";
+import {
+  type Checkpoints,
+  type LivePartition,
+  LiveTask,
+  type LiveTaskContext,
+} from "./live-task.ts";
 import { countsOf, ThreadMeter } from "./meters.ts";
 import { DeadLetters } from "./output/dead-letters.ts";
 import { forwardSource } from "./repartition/forward-form.ts";
@@ -25,26 +30,6 @@ import { StageGate, stageDone } from "./repartition/stage-gate.ts";
 export const drainMsMax = 4_000;
 /** The same once the loop has failed: what is on its way then is read back by the next owner. */
 const settleMsMax = 2_000;
-
-/** Where state and position are kept; without one, a run starts where `offsetReset` says. */
-export interface Checkpoints {
-  /**
-   * Restores a task. Where nothing is stored its feeds begin at `start`, and that beginning is
-   * committed before anything is sent.
-   */
-  restore(
-    task: LiveTask,
-    start: (feed: LivePartition) => Promise<number>,
-    signal: AbortSignal,
-  ): Promise<void>;
-  /**
-   * Called at a batch boundary, when it is due: copies the state and returns; commits as soon as
-   * the outputs are acknowledged. @throws the failure of an earlier commit.
-   */
-  take(tasks: readonly LiveTask[], signal: AbortSignal): void;
-  /** Commits all of it, and waits until that is done. */
-  commit(tasks: readonly LiveTask[], signal: AbortSignal): Promise<void>;
-}
 
 /** What a thread has found out. */
 export interface LiveResult {
@@ -73,6 +58,8 @@ export class LiveLoop {
   readonly #tasks: LiveTask[] = [];
   /** By topic and partition: several streams may read one topic. */
   readonly #byName = new Map<string, LivePartition[]>();
+  /** Feeds that have gone back while a fetch was on its way: its answer is behind a gap. */
+  readonly #stale = new Set<LivePartition>();
   readonly #rows: readonly BoardRow[];
   readonly #row: BoardRow;
   readonly #latency: LatencyLog | undefined;
@@ -311,6 +298,7 @@ export class LiveLoop {
       const left = own.filter(({ reader }, i) => reader.nextOffset < ends[i]!.end);
       if (left.length === 0) return;
       for (const feed of left) feed.position = feed.reader.nextOffset;
+      this.#stale.clear();
       await this.#turn(await this.#answersOf(this.#fetch(signal, left), signal));
     }
   }
@@ -334,8 +322,10 @@ export class LiveLoop {
     some?: readonly LivePartition[],
   ): Promise<readonly FetchedBytes[]> {
     const { fetchWaitMsMax, partitionBytesMax, fetchBytesMax } = this.#order.pace;
-    const feeds = some === undefined ? [...this.#byName.values()] : some.map((feed) => [feed]);
-    const positions = feeds.map((readers) => ({
+    const all = some === undefined ? [...this.#byName.values()] : some.map((feed) => [feed]);
+    const feeds = all.map((readers) => readers.filter(({ isHeld }) => !isHeld));
+    const open = feeds.filter((readers) => readers.length > 0);
+    const positions = open.map((readers) => ({
       topic: readers[0]!.topic,
       partition: readers[0]!.reader.partition,
       offset: Math.min(...readers.map(({ position }) => position)),
@@ -388,9 +378,15 @@ export class LiveLoop {
   }
 
   #ahead(answer: FetchedBytes): void {
-    for (const live of this.#byName.get(`${answer.partition} ${answer.topic}`) ?? []) {
+    for (const live of this.#readersOf(answer)) {
       live.position = Math.max(live.position, answer.nextOffset);
     }
+  }
+
+  /** Who takes an answer: not a feed that is held, nor one that has gone back behind it. */
+  #readersOf({ partition, topic }: FetchedBytes): readonly LivePartition[] {
+    const readers = this.#byName.get(`${partition} ${topic}`) ?? [];
+    return readers.filter((feed) => !feed.isHeld && !this.#stale.has(feed));
   }
 
   #compute(answers: readonly FetchedBytes[]): void {
@@ -399,7 +395,7 @@ export class LiveLoop {
     for (const answer of answers) {
       row.add("bytes", answer.bytes.length);
       row.partition = answer.partition;
-      for (const live of this.#byName.get(`${answer.partition} ${answer.topic}`) ?? []) {
+      for (const live of this.#readersOf(answer)) {
         const { counts } = live.reader;
         const before = countsOf(live.reader);
         live.reader.consume(answer);
@@ -410,9 +406,13 @@ export class LiveLoop {
         row.add("decodeMs", counts.decodeMs - before.decodeMs);
       }
     }
+    this.#stale.clear();
     for (const task of this.#tasks) {
       row.partition = task.partition;
-      task.settle();
+      for (const feed of task.settle()) {
+        feed.position = feed.reader.nextOffset;
+        this.#stale.add(feed);
+      }
     }
     row.heartbeat[0] = -1;
     for (const { feeds } of this.#tasks) {

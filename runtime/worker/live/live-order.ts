@@ -16,6 +16,8 @@ export interface LivePace {
   readonly compression: Compression;
   /** Time between two checkpoints, ms. */
   readonly checkpointMs: number;
+  /** Bars of a key and input that a join holds while another input is behind. */
+  readonly maxPendingBars: number;
 }
 
 /** What is measured of each record, in a latency run. */

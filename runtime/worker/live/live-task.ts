@@ -13,7 +13,11 @@ import { OutputPartition } from "./output/output-partition.ts";
 import { type DeadLetter, type PartitionReader, PartitionTask } from "./partition-task.ts";
 import { ForwardReader } from "./repartition/forward-reader.ts";
 import { type Forwarder } from "./repartition/forwarder.ts";
+import { PendingHold } from "./repartition/pending-hold.ts";
 import { StageProgress } from "./repartition/stage-progress.ts";
+
+/** Bars by which a join may hold more than `maxPendingBars`: what a held topic had on its way. */
+const overshootMax = 1_000_000;
 
 /** A partition of a topic that a task reads. */
 export interface LivePartition {
@@ -22,6 +26,8 @@ export interface LivePartition {
   /** False for a repartition topic. */
   readonly isInput: boolean;
   readonly meter?: PartitionMeter | undefined;
+  /** True: nothing is fetched from it, and what is on its way is not taken. */
+  isHeld: boolean;
   /** Offset of the next fetch: ahead of `reader.nextOffset` by what is under way. */
   position: number;
 }
@@ -61,6 +67,8 @@ export class LiveTask {
   /** What joins in it or behind it wait for; undefined if there are none. */
   readonly progress: StageProgress | undefined;
   readonly #forwarder: Forwarder | undefined;
+  /** Holds feeds whose records wait too long; gives those that are to be fetched again. */
+  readonly #hold: (() => readonly LivePartition[]) | undefined;
 
   constructor(context: LiveTaskContext, stage: number, partition: number) {
     const builder = new LiveTaskBuilder(context, stage, partition);
@@ -73,6 +81,7 @@ export class LiveTask {
     this.outputs = built.outputs;
     this.progress = built.progress;
     this.#forwarder = builder.forwarder;
+    this.#hold = built.hold;
   }
 
   /** All that a checkpoint keeps of it. */
@@ -99,13 +108,42 @@ export class LiveTask {
     return Object.fromEntries(all);
   }
 
-  /** At the end of a turn: runs the joins for what it decided, and says how far it has come. */
-  settle(): void {
-    if (this.progress === undefined) return;
+  /**
+   * At the end of a turn: runs the joins for what it decided, and says how far it has come.
+   *
+   * @returns the feeds that go back: they are to be fetched from their reader's `nextOffset`.
+   */
+  settle(): readonly LivePartition[] {
+    if (this.progress === undefined) return [];
     this.progress.advance();
     this.task.flush();
     this.#forwarder?.mark(this.progress);
+    return this.#hold?.() ?? [];
   }
+}
+
+/** Where state and position are kept; without one, a run starts where `offsetReset` says. */
+export interface Checkpoints {
+  /**
+   * Restores a task. Where nothing is stored its feeds begin at `start`, and that beginning is
+   * committed before anything is sent.
+   */
+  restore(
+    task: LiveTask,
+    start: (feed: LivePartition) => Promise<number>,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /**
+   * Called at a batch boundary, when it is due: copies the state and returns; commits as soon as
+   * the outputs are acknowledged. @throws the failure of an earlier commit.
+   */
+  take(tasks: readonly LiveTask[], signal: AbortSignal): void;
+  /** Commits all of it, and waits until that is done. */
+  commit(tasks: readonly LiveTask[], signal: AbortSignal): Promise<void>;
+}
+
+interface Built extends Pick<LiveTask, "task" | "feeds"> {
+  readonly hold?: () => readonly LivePartition[];
 }
 
 class LiveTaskBuilder {
@@ -127,7 +165,7 @@ class LiveTaskBuilder {
     this.forwarder = context.forwarderOf(this.stage);
   }
 
-  build(): Pick<LiveTask, "task" | "feeds" | "outputs" | "progress"> {
+  build(): Built & Pick<LiveTask, "outputs" | "progress"> {
     const streams = this.stage.streams.map((index) => this.#graph.nodes[index]!);
     const built =
       streams.length === 1 && this.stage.depth === 0
@@ -137,7 +175,7 @@ class LiveTaskBuilder {
   }
 
   /** One stream and what hangs on it: its task is the partition's own. */
-  #buildSingle(stream: GraphNode): Pick<LiveTask, "task" | "feeds"> {
+  #buildSingle(stream: GraphNode): Built {
     const reader = this.#readerOf(stream, undefined);
     this.#publish(() => reader.keys);
     this.#measureProgress(reader.task);
@@ -145,7 +183,7 @@ class LiveTaskBuilder {
   }
 
   /** Several streams, joined by key: one task takes them all. */
-  #buildShared(streams: readonly GraphNode[]): Pick<LiveTask, "task" | "feeds"> {
+  #buildShared(streams: readonly GraphNode[]): Built {
     const { order, heartbeat, profile } = this.#context;
     const task = new Task({
       graph: this.#graph,
@@ -157,14 +195,31 @@ class LiveTaskBuilder {
       isPoisoning: order.isPoisoning,
       heartbeat,
       profile,
+      pendingRowsMax: order.pace.maxPendingBars + overshootMax,
     });
     this.#publish((node) => tableOf(task.keysOf(node.index)));
     this.#measureProgress(task);
-    const feeds =
-      this.stage.depth === 0
-        ? streams.map((stream) => this.#feedOf(stream, this.#readerOf(stream, task)))
-        : this.#forwardFeeds(task);
-    return { task, feeds };
+    if (this.stage.depth > 0) {
+      const feeds = this.#forwardFeeds(task);
+      return { task, feeds, hold: () => feeds.filter(goesBack) };
+    }
+    const feeds = streams.map((stream) => this.#feedOf(stream, this.#readerOf(stream, task)));
+    return { task, feeds, hold: this.#holdOf(task, feeds) };
+  }
+
+  /** Topics that are joined as they are: one that is far ahead of the others is paused. */
+  #holdOf(task: Task, feeds: readonly LivePartition[]): () => readonly LivePartition[] {
+    const max = this.#context.order.pace.maxPendingBars;
+    const hold = new PendingHold(task, this.#progress!, { streams: this.stage.streams, max });
+    return () => {
+      const held = hold.look();
+      const freed = feeds.filter(({ isHeld, reader }) => isHeld && !held.has(streamOf(reader)));
+      for (const feed of feeds) {
+        feed.isHeld = held.has(streamOf(feed.reader));
+        feed.meter?.waits(feed.isHeld ? hold.waiting : undefined);
+      }
+      return freed;
+    };
   }
 
   #readerOf(stream: GraphNode, shared: Task | undefined): PartitionTask {
@@ -188,7 +243,7 @@ class LiveTaskBuilder {
 
   /** One feed a join: its topic brings the records of all its inputs. */
   #forwardFeeds(task: Task): readonly LivePartition[] {
-    const { source, staged } = this.#context;
+    const { order, source, staged } = this.#context;
     const own = staged.forwards.filter(({ join }) => this.#nodes.has(join));
     return [...Map.groupBy(own, ({ join }) => join)].map(([join, forwards]) => {
       const loops = forwards.map(({ to }) => task.streamOf(to));
@@ -198,6 +253,8 @@ class LiveTaskBuilder {
         keys: task.keysOf(join),
         loops,
         progress: this.#progress!,
+        join: task.gates.find(({ node }) => node === join)!,
+        pendingMax: order.pace.maxPendingBars,
       });
       return this.#feedOf(loops[0]!.node, reader);
     });
@@ -209,7 +266,7 @@ class LiveTaskBuilder {
     const topic = inputs[input]!.topic;
     const meter =
       meters === undefined ? undefined : new PartitionMeter(meters, input, this.#partition);
-    return { topic, reader, isInput: this.stage.depth === 0, meter, position: 0 };
+    return { topic, reader, isInput: this.stage.depth === 0, isHeld: false, meter, position: 0 };
   }
 
   #publish(keysOf: (node: GraphNode) => KeyTable): void {
@@ -242,6 +299,18 @@ class LiveTaskBuilder {
     output.add(rows, sendSignal);
     profile?.since("encodeMs", startedMs);
   };
+}
+
+/** True if a reader has gone back to records that it had left out. */
+function goesBack({ meter, reader }: LivePartition): boolean {
+  const isBack = reader.rewind?.() === true;
+  meter?.waits(reader.waiting);
+  return isBack;
+}
+
+/** Index of the stream that a topic is read as. */
+function streamOf({ loops }: PartitionReader): number {
+  return loops[0]!.node.index;
 }
 
 /** A table of listed keys, in their order. */

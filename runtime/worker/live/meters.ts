@@ -1,6 +1,7 @@
 import { type FetchedBytes } from "../../contract/transport.ts";
 import { type StreamCounts } from "../task/stream-loop.ts";
 import { type PartitionCounts, type PartitionReader } from "./partition-task.ts";
+import { type WaitingJoin } from "./repartition/pending-hold.ts";
 
 /** How many of each the meters have room for. */
 export interface MeterSize {
@@ -34,6 +35,7 @@ export const threadFields = ["fetchedMs", "phase"] as const;
 /**
  * Names of a partition's floats. `lag` is in records as of the last answer, `watermarkMs` the
  * newest close time taken; `progressMs` and `checkpointedMs` say when that last was, 0 never.
+ * `held` and what follows are a `WaitingJoin`: 0 held is none.
  */
 export const partitionFields = [
   "records",
@@ -50,6 +52,10 @@ export const partitionFields = [
   "checkpoints",
   "checkpointMs",
   "checkpointedMs",
+  "held",
+  "heldJoin",
+  "heldInput",
+  "heldSlot",
 ] as const;
 
 /** A float of a thread. */
@@ -171,6 +177,15 @@ export class PartitionMeter {
       }
     }
     this.#set("watermarkMs", newest);
+  }
+
+  /** A join waits for another input, while records of this partition are held back; or none does. */
+  waits(waiting: WaitingJoin | undefined): void {
+    this.#set("held", waiting?.held ?? 0);
+    if (waiting === undefined) return;
+    this.#set("heldJoin", waiting.join);
+    this.#set("heldInput", waiting.input);
+    this.#set("heldSlot", waiting.slot);
   }
 
   /** A checkpoint that began at `startedMs` (of `performance.now`) is stored. */

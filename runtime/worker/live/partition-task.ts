@@ -11,6 +11,7 @@ import { type OutputSink } from "../task/node-output.ts";
 import { type StreamLoop } from "../task/stream-loop.ts";
 import { Task, type TaskOptions } from "../task/task.ts";
 import { inputMarkOf } from "./repartition/forward-form.ts";
+import { type WaitingJoin } from "./repartition/pending-hold.ts";
 
 /** Bytes of a key, at most: a longer one is no symbol. */
 const keyBytesMax = 1_024;
@@ -60,9 +61,17 @@ export interface PartitionReader {
   readonly counts: PartitionCounts;
   /** Offset after the last batch that was taken, whatever became of it. */
   nextOffset: number;
+  /** Offset from which a restart has to read: `nextOffset`, or before it. */
+  readonly restartOffset: number;
 
   /** Takes the records of one answer from `nextOffset` on; at most one answer at a time. */
   consume(fetched: FetchedBytes): void;
+
+  /** The join that can't go on for want of an input, if one waits for this reader's records. */
+  readonly waiting?: WaitingJoin | undefined;
+
+  /** Goes back to records that were left out, if there is room for them: then `nextOffset` falls. */
+  rewind?(): boolean;
 }
 
 /** What a partition's task is made of. */
@@ -124,6 +133,10 @@ export class PartitionTask implements PartitionReader {
     const layout = WireLayout.of(stream.schema);
     this.#read = compileWireRead(layout);
     this.#decoder = new ValueDecoder(layout);
+  }
+
+  get restartOffset(): number {
+    return this.nextOffset;
   }
 
   /** Takes the records of one answer from `nextOffset` on; at most one answer at a time. */

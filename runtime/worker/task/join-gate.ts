@@ -9,6 +9,15 @@ export interface GateInput {
   readonly isCoarser: boolean;
 }
 
+/** How a gate works beside its node. */
+export interface GateOptions {
+  readonly slots: number;
+  /** `heartbeat[0]` names the node while it runs, `heartbeat[1]` counts runs. */
+  readonly heartbeat: Int32Array;
+  /** Bars of a key and input that may wait, at most: more are an error. */
+  readonly pendingRowsMax: number;
+}
+
 /**
  * Holds back a node that waits for several roots until all of them have come to T.
  *
@@ -30,15 +39,18 @@ export class JoinGate {
   /** True while the node is quarantined: its windows go on, but it is not called. */
   isSilent = false;
 
-  /** `heartbeat[0]` names the node while it runs, `heartbeat[1]` counts runs. */
-  constructor(call: NodeCall, inputs: readonly GateInput[], slots: number, heartbeat: Int32Array) {
+  constructor(
+    call: NodeCall,
+    inputs: readonly GateInput[],
+    { heartbeat, pendingRowsMax, slots }: GateOptions,
+  ) {
     this.#heartbeat = heartbeat;
     this.#call = call;
     this.#inputs = inputs;
     this.#slots = slots;
     this.#decided = new Float64Array(slots).fill(Number.NEGATIVE_INFINITY);
     this.#pending = inputs.map(({ store }) =>
-      Array.from({ length: slots }, () => new PendingRows(store.columnCount)),
+      Array.from({ length: slots }, () => new PendingRows(store.columnCount, pendingRowsMax)),
     );
   }
 
@@ -58,6 +70,11 @@ export class JoinGate {
         }
       },
     };
+  }
+
+  /** Records of an input that wait at `slot`. */
+  pendingOf(input: number, slot: number): number {
+    return this.#pending[input]![slot]!.count;
   }
 
   /** What a checkpoint keeps beside the stores. */

@@ -8,6 +8,7 @@ import { type ChainedCall } from "./chain.ts";
 import { JoinGate } from "./join-gate.ts";
 import { NodeCall } from "./node-call.ts";
 import { NodeOutput, type OutputSink, type OutputTap } from "./node-output.ts";
+import { pendingBarsMax } from "./pending-rows.ts";
 import { type StreamCounts, StreamLoop } from "./stream-loop.ts";
 
 /** What a task is made of. */
@@ -30,6 +31,8 @@ export interface TaskOptions {
   readonly heartbeat?: Int32Array;
   /** Where nodes' calls and times go; without, nothing is counted or timed. */
   readonly profile?: NodeProfile | undefined;
+  /** Bars of a key and input that a join may hold, at most: more are an error. */
+  readonly pendingRowsMax?: number | undefined;
   /** True (tests): the plain loop over nodes instead of the generated one. */
   readonly isInterpreted?: boolean;
 }
@@ -336,7 +339,11 @@ class TaskBuilder {
       const fields = Object.keys(upstream.schema).length;
       return { node: upstream, isCoarser, store: new ColumnStore(lookback, fields, slots) };
     });
-    const gate = new JoinGate(this.#call(place, inputs), inputs, own.length, this.#heartbeat);
+    const gate = new JoinGate(this.#call(place, inputs), inputs, {
+      slots: own.length,
+      heartbeat: this.#heartbeat,
+      pendingRowsMax: this.#options.pendingRowsMax ?? pendingBarsMax,
+    });
     gate.isSilent = this.#silent.has(node.index);
     const placed = upstreams.map((upstream, i) => {
       const slotOf = Int32Array.from(own, ({ key, inputKeys }) => {

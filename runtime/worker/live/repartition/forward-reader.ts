@@ -3,8 +3,10 @@ import { RecordBatchReader } from "../../../codec/kafka/record-batch-reader.ts";
 import { KeyTable } from "../../../codec/key-table.ts";
 import { type FetchedBytes } from "../../../contract/transport.ts";
 import { type StreamLoop } from "../../task/stream-loop.ts";
+import { type PlacedGate } from "../../task/task.ts";
 import { newPartitionCounts, nextBatch, type PartitionReader } from "../partition-task.ts";
 import { ForwardForm, ForwardHead } from "./forward-form.ts";
+import { missingInput, type WaitingJoin } from "./pending-hold.ts";
 import { type StageProgress } from "./stage-progress.ts";
 
 /** What a reader is made of. */
@@ -17,6 +19,10 @@ export interface ForwardReaderOptions {
   /** The stream of each input of the join. */
   readonly loops: readonly StreamLoop[];
   readonly progress: StageProgress;
+  /** The join itself. */
+  readonly join: PlacedGate;
+  /** Bars of a key and input that may wait for the other inputs. */
+  readonly pendingMax: number;
 }
 
 /**
@@ -25,6 +31,10 @@ export interface ForwardReaderOptions {
  *   D1  A record at or before the last taken of its input and key is dropped: a source that was
  *       restarted sends again what it had sent.
  *   D2  What is not of this plan is passed over and counted as foreign.
+ *   D3  Where `pendingMax` bars of an input and key wait, the next ones are left out, and with them
+ *       its marks; when half of them have gone on, the reader goes back to the first of these. What
+ *       it meets again of others is dropped (D1). Pausing the topic instead would keep away what the
+ *       bars wait for: it lies behind them.
  */
 export class ForwardReader implements PartitionReader {
   readonly partition: number;
@@ -37,6 +47,9 @@ export class ForwardReader implements PartitionReader {
   readonly #aborted = new AbortedTransactions();
   readonly #head = new ForwardHead();
   readonly #forms: readonly ForwardForm[];
+  /** [input][slot]: offset of the first record that was left out (D3); Infinity if none was. */
+  readonly #leftOut: readonly Float64Array[];
+  #held = 0;
 
   constructor(options: ForwardReaderOptions) {
     this.#options = options;
@@ -50,6 +63,44 @@ export class ForwardReader implements PartitionReader {
     this.#forms = options.loops.map(
       ({ node }, input) => new ForwardForm(node.schema, options.source, input),
     );
+    this.#leftOut = options.loops.map(() => {
+      return new Float64Array(options.keys.length).fill(Number.POSITIVE_INFINITY);
+    });
+  }
+
+  get restartOffset(): number {
+    let offset = this.nextOffset;
+    if (this.#held === 0) return offset;
+    for (const own of this.#leftOut) for (const from of own) offset = Math.min(offset, from);
+    return offset;
+  }
+
+  /** D3. */
+  rewind(): boolean {
+    if (this.#held === 0) return false;
+    const { join, pendingMax } = this.#options;
+    let to = this.nextOffset;
+    for (const [input, own] of this.#leftOut.entries()) {
+      for (const [slot, from] of own.entries()) {
+        if (from === Number.POSITIVE_INFINITY) continue;
+        if (join.gate.pendingOf(input, slot) > pendingMax / 2) continue;
+        own[slot] = Number.POSITIVE_INFINITY;
+        this.#held -= 1;
+        to = Math.min(to, from);
+      }
+    }
+    const isBack = to < this.nextOffset;
+    this.nextOffset = to;
+    return isBack;
+  }
+
+  /** What keeps the join from going on; undefined if nothing is left out. */
+  get waiting(): WaitingJoin | undefined {
+    if (this.#held === 0) return undefined;
+    const { join, progress } = this.#options;
+    const slot = Math.max(...this.#leftOut.map((own) => own.findIndex(Number.isFinite)));
+    const input = missingInput(join, slot, progress);
+    return { held: this.#held, join: join.node, input, slot };
   }
 
   consume(fetched: FetchedBytes): void {
@@ -81,10 +132,18 @@ export class ForwardReader implements PartitionReader {
   #take(slot: number, i: number): boolean {
     const { bytes, records, view } = this.#reader;
     const { input, isMark, source, time } = this.#head;
+    const { join, pendingMax, progress } = this.#options;
     const loop = this.loops[input];
     if (source !== this.#options.source || loop === undefined) return false;
+    const leftOut = this.#leftOut[input]!;
+    if (leftOut[slot] !== Number.POSITIVE_INFINITY) return true;
     if (isMark) {
-      this.#options.progress.mark(loop.node.index, slot, time);
+      progress.mark(loop.node.index, slot, time);
+      return true;
+    }
+    if (join.gate.pendingOf(input, slot) >= pendingMax) {
+      leftOut[slot] = records.offset[i]!;
+      this.#held += 1;
       return true;
     }
     const form = this.#forms[input]!;

@@ -39,6 +39,11 @@ function watched(checkpointMs?: number) {
       meter: new PartitionMeter(memory, 0, partition),
     })),
     nameOf: (node) => `node${node}`,
+    joinOf: ({ join, input, slot }) => ({
+      join: `node${join}`,
+      input: `input${input}`,
+      key: `key${slot}`,
+    }),
     stallMsMax: 500,
     silentMsMax: 10_000,
     checkpointMs,
@@ -115,6 +120,17 @@ test("a node that keeps its thread is a stall by name, until the thread beats ag
   expect(health.report().causes).toEqual(['thread 1 is stalled in "node2" for 0.5 s']);
   expect(health.report().threads[1]).toMatchObject({ node: "node2", beatsAgeMs: 501 });
   pass(1);
+  expect(health.report().status).toBe("ok");
+});
+
+test("a join that waits for an input is named with the input and the key, until it goes on", () => {
+  const { health, pass, setPartition } = watched();
+  pass(100);
+  setPartition(1, { held: 3, heldJoin: 2, heldInput: 1, heldSlot: 4 });
+  expect(health.report().causes).toEqual([
+    '"node2" waits for its input "input1" of key4 in partition 1: 3 inputs of keys are held back',
+  ]);
+  setPartition(1, { held: 0 });
   expect(health.report().status).toBe("ok");
 });
 

@@ -152,6 +152,43 @@ test("live join: a mark in an input says that a bar is missing before the next o
   );
 });
 
+/** Causes that `/healthz` names, once there is one that holds `text`. */
+async function causeOf(url: string, text: string): Promise<string> {
+  for (;;) {
+    const { causes } = (await (await fetch(`${url}/healthz`)).json()) as { causes: string[] };
+    const cause = causes.find((own) => own.includes(text));
+    if (cause !== undefined) return cause;
+    await Bun.sleep(5);
+  }
+}
+
+for (const [name, strategy, topics, rest] of [
+  ["forwarded", Spreads, ["in", "in"], ["A|B"]],
+  ["direct", SameKey, ["left", "right"], ["A"]],
+] as const) {
+  test(`live join: ${name}, an input far ahead is held back, the missing one named, and nothing lost`, async () => {
+    const { log, run } = await logOf(2, ...topics);
+    const [ahead, behind] = topics;
+    const count = 2_000;
+    await log.put(ahead, barsOf(["A"], count), 50);
+    const listening = Promise.withResolvers<string>();
+    const running = run(strategy, {
+      symbols: [...new Set(topics), "out", ...rest],
+      until: { records: 2 * count },
+      pace: { maxPendingBars: 60, partitionBytesMax: 2_048 },
+      metricsPort: 0,
+      onListen: listening.resolve,
+    });
+    const cause = await causeOf(await listening.promise, "waits for its input");
+    expect(cause).toContain(`of ${rest[0]} in partition ${log.partitionOf(rest[0])}: 1 inputs`);
+    await log.put(behind, barsOf([behind === "in" ? "B" : "A"], count), 50);
+    expect(await running).toMatchObject({ records: 2 * count, outputs: count });
+    expect((await log.readAll("out")).flat().map(({ ts }) => ts / minute)).toEqual(
+      Array.from({ length: count }, (_, at) => at),
+    );
+  });
+}
+
 const directory = scratchDirectory();
 const start = Date.UTC(2025, 0, 1);
 

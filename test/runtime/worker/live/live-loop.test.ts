@@ -4,12 +4,9 @@ import { paceDefaults } from "../../../../runtime/engine/live/live.ts";
 import { prepare } from "../../../../runtime/graph/strategy.ts";
 import { type StrategyClass } from "../../../../runtime/index.ts";
 import { BoardRow, newBoardMemory } from "../../../../runtime/worker/live/board.ts";
-import {
-  type Checkpoints,
-  drainMsMax,
-  LiveLoop,
-} from "../../../../runtime/worker/live/live-loop.ts";
+import { drainMsMax, LiveLoop } from "../../../../runtime/worker/live/live-loop.ts";
 import { type LiveOrder } from "../../../../runtime/worker/live/live-order.ts";
+import { type Checkpoints } from "../../../../runtime/worker/live/live-task.ts";
 import { batchesInFlightMax } from "../../../../runtime/worker/live/output/batch-sender.ts";
 import { failureOf } from "../../../contract/failure-of.ts";
 import { barsOf, LiveLog } from "../../../integrity/live-log.ts";

@@ -4,6 +4,7 @@ import {
   countsOf,
   newMeterMemory,
   PartitionMeter,
+  partitionFields,
   ThreadMeter,
 } from "../../../../runtime/worker/live/meters.ts";
 import { price } from "../../../harness/task-run.ts";
@@ -87,6 +88,6 @@ test("a checkpoint is counted with its time and when it was", () => {
 test("memory is sized by what the run has", () => {
   const { threadRows, partitionRows, outputs } = newMeterMemory(size);
   expect(threadRows.byteLength).toBe(2 * 2 * 8);
-  expect(partitionRows.byteLength).toBe(2 * 3 * 14 * 8);
+  expect(partitionRows.byteLength).toBe(2 * 3 * partitionFields.length * 8);
   expect(outputs.byteLength).toBe(2 * 4 * 8);
 });

@@ -12,7 +12,7 @@ const minute = 60_000;
 const source = 77;
 
 /** A reader of the topic between two streams and their join `K|L`, and what the join emitted. */
-function readerOf() {
+function readerOf(pendingMax = 1_000) {
   const stream = (symbol: string) =>
     new StreamInput({ topic: "in", symbols: [symbol], interval: "1m", period: 2, schema: price });
   const spread = new Join({
@@ -37,17 +37,31 @@ function readerOf() {
   const progress = new StageProgress(task, stage.streams);
   const loops = forwards.map(({ to }) => task.streamOf(to));
   const keys = task.keysOf(forwards[0]!.join);
-  const reader = new ForwardReader({ partition: 0, source, keys, loops, progress });
-  let at = 0;
-  const take = (...records: readonly LogRecord[]): readonly string[] => {
-    const answer = fetched([logBatch(records, { at })]);
-    at += records.length;
-    reader.consume(answer);
+  const [join] = task.gates;
+  const reader = new ForwardReader({
+    partition: 0,
+    source,
+    keys,
+    loops,
+    progress,
+    join: join!,
+    pendingMax,
+  });
+  const log: LogRecord[] = [];
+  /** Reads the log on from where the reader is, and gives what the join emitted. */
+  const readOn = (): readonly string[] => {
+    const at = reader.nextOffset;
+    reader.consume(fetched([logBatch(log.slice(at), { at })]));
     progress.advance();
     task.flush();
     return emitted.splice(0);
   };
-  return { reader, take };
+  const take = (...records: readonly LogRecord[]): readonly string[] => {
+    log.push(...records);
+    return readOn();
+  };
+  const held = (): number => Math.max(join!.gate.pendingOf(0, 0), join!.gate.pendingOf(1, 0));
+  return { reader, take, readOn, held };
 }
 
 const record = (input: number, at: number, close: number, from = source): LogRecord => ({
@@ -96,4 +110,40 @@ test("records of other plans, other keys and no keys are passed over and counted
   );
   expect(reader.counts).toMatchObject({ records: 6, foreign: 6 });
   expect(reader.nextOffset).toBe(6);
+});
+
+test("more bars than may wait are left out, and taken when there is room again (D3)", () => {
+  const { reader, take, readOn, held } = readerOf(4);
+  const a = Array.from({ length: 10 }, (_, at) => record(0, at, 10 * at));
+  expect(take(...a)).toEqual([]);
+  expect(held()).toBe(4);
+  expect(reader.nextOffset).toBe(10);
+  // A restart begins at the first that was left out.
+  expect(reader.restartOffset).toBe(4);
+  expect(reader.waiting).toEqual({ held: 1, join: 3, input: 1, slot: 0 });
+  expect(take(record(1, 0, 1))).toEqual(["0 -1"]);
+  expect(reader.rewind()).toBe(false);
+  expect(take(record(1, 1, 1))).toEqual(["1 9"]);
+  expect(reader.rewind()).toBe(true);
+  expect(reader.nextOffset).toBe(4);
+  // What lies behind is met again and dropped, but for what was left out.
+  expect(readOn()).toEqual([]);
+  expect(held()).toBe(4);
+  expect(reader.restartOffset).toBe(6);
+  const rest = Array.from({ length: 8 }, (_, i) => record(1, i + 2, 1));
+  const found = [...take(...rest)];
+  while (reader.rewind()) found.push(...readOn());
+  expect(found).toEqual(["2 19", "3 29", "4 39", "5 49", "6 59", "7 69", "8 79", "9 89"]);
+  expect(reader.waiting).toBeUndefined();
+  expect(reader.restartOffset).toBe(reader.nextOffset);
+});
+
+test("a mark behind bars that were left out waits with them (D3)", () => {
+  const { reader, take, readOn } = readerOf(2);
+  expect(take(record(0, 0, 1), record(0, 1, 2), record(0, 2, 3), mark(0, 9))).toEqual([]);
+  // Bars of b up to minute 8: b's own are full too, so both go on by turns.
+  const b = Array.from({ length: 9 }, (_, at) => record(1, at, 1));
+  const found = [...take(...b)];
+  while (reader.rewind()) found.push(...readOn());
+  expect(found).toEqual(["0 0", "1 1", "2 2"]);
 });
