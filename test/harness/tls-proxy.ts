@@ -1,13 +1,13 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect, createServer as createTcpServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer as createTlsServer } from "node:tls";
 
-/** A self-signed certificate of 127.0.0.1, and where its PEM lies. */
-export interface Certificate {
+/** A self-signed certificate of 127.0.0.1, and where its PEM files lie until it is disposed of. */
+export interface Certificate extends Disposable {
   readonly key: string;
+  readonly keyPath: string;
   readonly pem: string;
   readonly path: string;
 }
@@ -15,10 +15,13 @@ export interface Certificate {
 /** Makes a certificate that nobody else has. */
 export function newCertificate(): Certificate {
   const directory = mkdtempSync(join(tmpdir(), "qmtl-tls-"));
-  const [key, path] = [join(directory, "key.pem"), join(directory, "certificate.pem")];
-  const args = `req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout ${key} -out ${path}`;
-  execFileSync("openssl", args.split(" "), { stdio: "ignore" });
-  return { key: readFileSync(key, "utf8"), pem: readFileSync(path, "utf8"), path };
+  const [keyPath, path] = [join(directory, "key.pem"), join(directory, "certificate.pem")];
+  const line = `openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout ${keyPath} -out ${path}`;
+  const made = Bun.spawnSync(line.split(" "));
+  if (!made.success) throw new Error(`Cannot make a certificate: ${made.stderr.toString()}`);
+  const [key, pem] = [readFileSync(keyPath, "utf8"), readFileSync(path, "utf8")];
+  const dispose = (): void => rmSync(directory, { recursive: true });
+  return { key, keyPath, pem, path, [Symbol.dispose]: dispose };
 }
 
 /** Length and code of what a PostgreSQL client says before TLS begins. */

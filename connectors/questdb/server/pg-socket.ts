@@ -27,8 +27,8 @@ export async function openPgSocket(endpoint: PgEndpoint, signal: AbortSignal): P
   if (tls === undefined) return plain;
   try {
     plain.write(tlsRequest);
-    const [answer] = (await once(plain, "data", { signal })) as [Uint8Array];
-    if (answer[0] !== accepted) {
+    const said: readonly unknown[] = await once(plain, "data", { signal });
+    if (!(said[0] instanceof Uint8Array) || said[0][0] !== accepted) {
       throw new QmtlError(
         "CONFIG_INVALID",
         `Cannot read rows: QuestDB at ${host}:${port} (PostgreSQL port) has no TLS there, wanted it as for questdbs://`,

@@ -1,13 +1,11 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { RedisClient } from "bun";
 import { openState } from "../../../connectors/redis/index.ts";
 import { freePort, startRedis } from "../../../runtime/cli/servers/index.ts";
 import { failureOf } from "../../contract/failure-of.ts";
 import { acquired } from "../../contract/state-model.ts";
 import { describeWithServers, uniqueName } from "../../harness/servers.ts";
+import { newCertificate } from "../../harness/tls-proxy.ts";
 
 type RedisOptions = NonNullable<Parameters<typeof startRedis>[0]>;
 
@@ -146,20 +144,13 @@ describeWithServers(["redis"], "redis:// settings of the server", (started) => {
   });
 
   test("rediss:// trusts the certificate it is told to, and nothing else", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "qmtl-redis-tls-"));
-    const [key, certificate] = [join(directory, "key.pem"), join(directory, "certificate.pem")];
-    const made = Bun.spawnSync(
-      `openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout ${key} -out ${certificate}`.split(
-        " ",
-      ),
-    );
-    expect(made.exitCode).toBe(0);
+    using certificate = newCertificate();
     const port = String(await freePort());
     await using redis = await startRedis({
       settings: {
         "tls-port": port,
-        "tls-cert-file": certificate,
-        "tls-key-file": key,
+        "tls-cert-file": certificate.path,
+        "tls-key-file": certificate.keyPath,
         "tls-auth-clients": "no",
       },
     });
@@ -167,13 +158,12 @@ describeWithServers(["redis"], "redis:// settings of the server", (started) => {
     const stranger = await failureOf(openState(url, signal));
     expect(stranger).toMatchObject({ code: "STORE_UNAVAILABLE" });
     expect(String(stranger)).toContain("certificate");
-    const store = await openState(`${url}&tlsCa=${encodeURIComponent(certificate)}`, signal);
+    const store = await openState(`${url}&tlsCa=${encodeURIComponent(certificate.path)}`, signal);
     const task = newTask();
     expect((await acquired(store, task, signal)).epoch).toBe(1);
     const plain = await openState(redis.url, signal);
     expect((await acquired(plain, task, signal)).epoch).toBe(2);
     await store.close();
     await plain.close();
-    rmSync(directory, { recursive: true });
   });
 });

@@ -11,7 +11,7 @@ const write = { mode: "write", isSimulated: false } as const;
 describeWithServers(["questdb"], "QuestDB behind TLS", (started) => {
   test("questdbs:// writes and reads through TLS, and trusts the authority it is told to only", async () => {
     const { port, pgPort } = started().questdb;
-    const certificate = newCertificate();
+    using certificate = newCertificate();
     await using http = await TlsProxy.start(port, certificate);
     await using pg = await TlsProxy.start(pgPort, certificate, "postgres");
     const urlOf = (path: string): string =>
@@ -25,14 +25,15 @@ describeWithServers(["questdb"], "QuestDB behind TLS", (started) => {
     expect(pg.said).toContain("SELECT");
     await store.close();
 
-    const stranger = await failureOf(openHistory(urlOf(newCertificate().path), write, signal()));
+    using other = newCertificate();
+    const stranger = await failureOf(openHistory(urlOf(other.path), write, signal()));
     expect(String(stranger)).toMatch(/certificate/);
     expect(String(stranger)).not.toContain("ken");
   });
 
   test("a PostgreSQL port without TLS is refused by name, and told nothing", async () => {
     const { port, pgPort } = started().questdb;
-    const certificate = newCertificate();
+    using certificate = newCertificate();
     await using http = await TlsProxy.start(port, certificate);
     const url = `questdbs://127.0.0.1:${http.port}?pgPort=${pgPort}&prefix=${uniqueName("tls")}&tlsCa=${encodeURIComponent(certificate.path)}`;
     const store = await openHistory(url, write, signal());
