@@ -47,6 +47,15 @@ export class KeyTable {
     this.#keyBytesMax = keyBytesMax;
   }
 
+  /** A table of `keys` and no others, in their order; as long as the longest of them is. */
+  static of(keys: readonly string[]): KeyTable {
+    const all = keys.map((key) => new TextEncoder().encode(key));
+    const keyBytesMax = Math.max(1_024, ...all.map(({ length }) => length));
+    const table = new KeyTable({ keysMax: Math.max(1, keys.length), keyBytesMax });
+    for (const bytes of all) table.slotOf(bytes, 0, bytes.length);
+    return table;
+  }
+
   /** Keys known so far. */
   get count(): number {
     return this.#count;

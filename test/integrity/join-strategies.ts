@@ -1,6 +1,14 @@
 /** Strategies of the live joins' tests. `symbols` name the topics: input, output, then the rest. */
-import { type IntervalName, Join, Node, type OnMissing, Strategy, StreamInput } from "qmtl";
-import { bar } from "./live-strategies.ts";
+import {
+  type IntervalName,
+  Join,
+  Node,
+  type OnMissing,
+  Strategy,
+  type StrategyFlags,
+  StreamInput,
+} from "qmtl";
+import { bar, dieBy } from "./live-strategies.ts";
 
 function barsOf(topic: string, symbols: readonly string[], interval: IntervalName = "1m") {
   return new StreamInput({ topic, symbols, interval, period: 4, schema: bar });
@@ -51,6 +59,19 @@ export class SameKey extends Strategy {
 /** The same with the last bar in place of a missing one. */
 export class Latest extends SameKey {
   override readonly onMissing = "last";
+}
+
+/** The same without mercy for a missing one. */
+export class Strict extends SameKey {
+  override readonly onMissing = "fail";
+}
+
+/** `Spreads` on threads that die: the file called first says when. */
+export class MortalSpreads extends Spreads {
+  constructor({ symbols: [file = "", ...symbols], ...flags }: StrategyFlags) {
+    super({ ...flags, symbols });
+    dieBy(file);
+  }
 }
 
 /**

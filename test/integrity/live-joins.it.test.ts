@@ -8,13 +8,14 @@
  * proves nothing: there must be enough others.
  */
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openTransport } from "../../connectors/kafka/index.ts";
 import { Runner } from "../../runtime/index.ts";
 import { chanceOf, killRounds, killSeed } from "../harness/kill-rounds.ts";
 import { scratchDirectory } from "../harness/scratch.ts";
 import { describeWithServers, uniqueName } from "../harness/servers.ts";
-import { Spreads } from "./join-strategies.ts";
+import { MortalSpreads, Spreads } from "./join-strategies.ts";
 import { type ChildOrder, startChild } from "./live-child.ts";
 import { barsOf, keyNames, LiveLog, type PlainBar } from "./live-log.ts";
 
@@ -83,6 +84,41 @@ describeWithServers(["kafka", "redis"], "live joins over Kafka", (started) => {
         expect(await byKey(log, output)).toEqual(wanted);
         const outputs = [...wanted.values()].flat().length;
         expect(report).toMatchObject({ threads, records: bars.length, outputs, crashes: 0 });
+      } finally {
+        await transport.close();
+      }
+    });
+  }
+
+  for (const given of ["with", "without"]) {
+    test(`a thread that dies ${given} a state store comes back to what it joined`, async () => {
+      const transport = await openTransport(started().kafka.url, AbortSignal.timeout(60_000));
+      try {
+        const log = new LiveLog(transport, 4);
+        const [input, output] = [uniqueName("input"), uniqueName("spreads")];
+        await log.make(input);
+        await log.make(output);
+        const [first, second] = [holedBars(2_100), holedBars(2_100, 2_100)];
+        const file = join(directory, input);
+        const crashed = Promise.withResolvers<void>();
+        const running = Runner.live(MortalSpreads, {
+          transport: started().kafka.url,
+          ...(given === "with" ? { state: `sqlite:${file}.db` } : {}),
+          symbols: [file, input, output, ...pairs],
+          deployment: uniqueName("joins"),
+          module,
+          threads: 2,
+          pace: { checkpointMs: 20, partitionBytesMax: 4_096, fetchBytesMax: 65_536 },
+          until: { records: first.length + second.length },
+          onCrash: () => crashed.resolve(),
+        });
+        await log.put(input, first, 97);
+        await log.until(output, 1_000);
+        writeFileSync(`${file}.exit`, "");
+        await crashed.promise;
+        await log.put(input, second, 97);
+        expect(await running).toMatchObject({ records: first.length + second.length, crashes: 1 });
+        expect(await byKey(log, output)).toEqual(spreadsOf([...first, ...second]));
       } finally {
         await transport.close();
       }

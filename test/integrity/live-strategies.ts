@@ -190,23 +190,26 @@ export class CoarseStall extends Strategy {
   }
 }
 
-/**
- * The mean of every key, on a thread that dies: the files called after the topics say when. Who
- * finds `{file}.exit` removes it and exits; `{file}.throw`: it throws outside of any call;
- * `{file}.always`: every thread exits at once.
- */
+/** The mean of every key, on a thread that dies: `dieBy` the file called after the topics. */
 export class Mortal extends Strategy {
   setup() {
     const [input = "", output = "", file = ""] = this.flags.symbols;
-    if (!isMainThread) {
-      if (existsSync(`${file}.always`)) process.exit(7);
-      setInterval(() => {
-        if (isTaken(`${file}.exit`)) process.exit(7);
-        if (isTaken(`${file}.throw`)) throw new Error("thrown by a timer");
-      }, 5).unref();
-    }
+    dieBy(file);
     this.addNodes([meanOf(barsOf(input, "*"), "mean", { topic: output })]);
   }
+}
+
+/**
+ * Ends worker threads as files say: who finds `{file}.exit` removes it and exits; `{file}.throw`: it
+ * throws outside of any call; `{file}.always`: every thread exits at once.
+ */
+export function dieBy(file: string): void {
+  if (isMainThread) return;
+  if (existsSync(`${file}.always`)) process.exit(7);
+  setInterval(() => {
+    if (isTaken(`${file}.exit`)) process.exit(7);
+    if (isTaken(`${file}.throw`)) throw new Error("thrown by a timer");
+  }, 5).unref();
 }
 
 /** True for the one thread that could remove the file. */

@@ -302,40 +302,54 @@ export class KeysPart implements CheckpointPart {
   }
 }
 
-/** In place of a count of waiting records: they are in the next delta. */
-const inNext = 0xffff_ffff;
+/** In place of a count of waiting records: they are as they were, or in the next delta. */
+const notHere = 0xffff_ffff;
 
-/** Records that wait for a join: all of them each time, since most come and go between two saves. */
+/**
+ * Records that wait for a join: all of a key and input if any of them came or went since the last
+ * save, since most do.
+ */
 export class PendingPart implements CheckpointPart {
   readonly #rows: readonly PendingRows[];
+  /** Versions at the last save; −1 before the first. */
+  readonly #saved: Float64Array;
 
   constructor(rows: readonly PendingRows[]) {
     this.#rows = rows;
+    this.#saved = new Float64Array(rows.length).fill(-1);
   }
 
   beginBase(): void {
-    // Each delta has all of them.
+    this.#saved.fill(-1);
   }
 
   writeDelta(out: ByteWriter): boolean {
-    const isNext = out.isFull;
-    for (const rows of this.#rows) {
-      out.u32(isNext ? inNext : rows.count);
-      if (!isNext) rows.each((values, at, width) => out.floats(values, at, width));
+    let isWhole = true;
+    for (const [slot, rows] of this.#rows.entries()) {
+      const isChanged = rows.version !== this.#saved[slot];
+      if (!isChanged || out.isFull) {
+        if (isChanged) isWhole = false;
+        out.u32(notHere);
+        continue;
+      }
+      this.#saved[slot] = rows.version;
+      out.u32(rows.count);
+      rows.each((values, at, width) => out.floats(values, at, width));
     }
-    return !isNext;
+    return isWhole;
   }
 
   read(input: ByteReader): void {
-    for (const rows of this.#rows) {
+    for (const [slot, rows] of this.#rows.entries()) {
       const count = input.u32();
-      if (count === inNext) continue;
+      if (count === notHere) continue;
       const row = new Float64Array(rows.width);
       rows.clear();
       for (let i = 0; i < count; i += 1) {
         input.floats(row, 0, row.length);
         rows.push(row[0]!, row, 1, 1);
       }
+      this.#saved[slot] = rows.version;
     }
   }
 }

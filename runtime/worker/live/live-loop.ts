@@ -126,7 +126,8 @@ export class LiveLoop {
 
   async #open(signal: AbortSignal): Promise<void> {
     const context = await this.#contextOf(signal);
-    for (const stage of this.#staged.stages.keys()) {
+    // The deepest first: what has been forwarded is fetched before more of the inputs is.
+    for (const stage of [...this.#staged.stages.keys()].toReversed()) {
       for (const partition of this.#order.partitions) {
         const task = new LiveTask(context, stage, partition);
         this.#tasks.push(task);
@@ -409,6 +410,7 @@ export class LiveLoop {
     this.#stale.clear();
     for (const task of this.#tasks) {
       row.partition = task.partition;
+      row.heartbeat[0] = -1;
       for (const feed of task.settle()) {
         feed.position = feed.reader.nextOffset;
         this.#stale.add(feed);

@@ -197,7 +197,7 @@ class LiveTaskBuilder {
       profile,
       pendingRowsMax: order.pace.maxPendingBars + overshootMax,
     });
-    this.#publish((node) => tableOf(task.keysOf(node.index)));
+    this.#publish((node) => KeyTable.of(task.keysOf(node.index)));
     this.#measureProgress(task);
     if (this.stage.depth > 0) {
       const feeds = this.#forwardFeeds(task);
@@ -311,14 +311,4 @@ function goesBack({ meter, reader }: LivePartition): boolean {
 /** Index of the stream that a topic is read as. */
 function streamOf({ loops }: PartitionReader): number {
   return loops[0]!.node.index;
-}
-
-/** A table of listed keys, in their order. */
-function tableOf(keys: readonly string[]): KeyTable {
-  const table = new KeyTable({ keysMax: Math.max(1, keys.length) });
-  for (const key of keys) {
-    const bytes = new TextEncoder().encode(key);
-    table.slotOf(bytes, 0, bytes.length);
-  }
-  return table;
 }

@@ -13,6 +13,8 @@ const firstCapacity = 8;
 export class PendingRows {
   /** Close, ts and fields. */
   readonly width: number;
+  /** Rises with each change. */
+  version = 0;
   readonly #limit: number;
   #rows: Float64Array;
   #capacity = firstCapacity;
@@ -53,6 +55,7 @@ export class PendingRows {
     this.#rows[to] = close;
     for (let i = 1; i < this.width; i += 1) this.#rows[to + i] = values[at + (i - 1) * stride]!;
     this.#count += 1;
+    this.version += 1;
   }
 
   /** Moves the oldest to `values` at `at`, columns `stride` apart. */
@@ -63,6 +66,7 @@ export class PendingRows {
     }
     this.#head = (this.#head + 1) % this.#capacity;
     this.#count -= 1;
+    this.version += 1;
   }
 
   /** Calls `read` with each row's place, oldest first: close, ts and fields side by side. */
@@ -74,6 +78,7 @@ export class PendingRows {
   clear(): void {
     this.#head = 0;
     this.#count = 0;
+    this.version += 1;
   }
 
   #index(place: number): number {

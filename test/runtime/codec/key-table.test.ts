@@ -26,6 +26,14 @@ test("slotOf() gives -1 for a new key past keysMax and for one past keyBytesMax"
   expect(keys.count).toBe(2);
 });
 
+test("a table of listed keys has them in their order, long ones too, and takes no others", () => {
+  const long = "K".repeat(3_000);
+  const keys = KeyTable.of(["A", long, "B"]);
+  expect([0, 1, 2].map((slot) => keys.textOf(slot))).toEqual(["A", long, "B"]);
+  expect(keys.slotOf(encode(long), 0, 3_000)).toBe(1);
+  expect(keys.slotOf(encode("C"), 0, 1)).toBe(-1);
+});
+
 test("slotOf() keeps 20,000 keys apart through every growth", () => {
   const keys = new KeyTable({ keysMax: 20_000 });
   for (let round = 0; round < 2; round += 1) {

@@ -55,11 +55,7 @@ export class ForwardReader implements PartitionReader {
     this.#options = options;
     this.partition = options.partition;
     this.loops = options.loops;
-    this.keys = new KeyTable({ keysMax: Math.max(1, options.keys.length) });
-    for (const key of options.keys) {
-      const bytes = new TextEncoder().encode(key);
-      this.keys.slotOf(bytes, 0, bytes.length);
-    }
+    this.keys = KeyTable.of(options.keys);
     this.#forms = options.loops.map(
       ({ node }, input) => new ForwardForm(node.schema, options.source, input),
     );

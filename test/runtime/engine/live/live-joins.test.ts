@@ -9,11 +9,12 @@ import { openHistory } from "../../../../connectors/sqlite/index.ts";
 import { repartitionTopic } from "../../../../runtime/graph/stages.ts";
 import { prepare } from "../../../../runtime/graph/strategy.ts";
 import { type LiveOptions, Runner, type StrategyClass } from "../../../../runtime/index.ts";
+import { failureOf } from "../../../contract/failure-of.ts";
 import { runBacktest } from "../../../harness/backtest-run.ts";
 import { scratchDirectory } from "../../../harness/scratch.ts";
 import { bitsOf, readStore } from "../../../harness/stored-rows.ts";
 import { rowsOf } from "../../../harness/task-run.ts";
-import { Deep, Latest, SameKey, Spreads } from "../../../integrity/join-strategies.ts";
+import { Deep, Latest, SameKey, Spreads, Strict } from "../../../integrity/join-strategies.ts";
 import { barsOf, LiveLog, minute, type PlainBar } from "../../../integrity/live-log.ts";
 import { fixed, logBatch } from "../../worker/live/log-bytes.ts";
 
@@ -104,6 +105,17 @@ test("live join: where a key has no bar, or a late or doubled one, nothing is jo
     "A|B@2 27",
     "A|B@3 36",
   ]);
+});
+
+test("live join: onMissing fail ends the run where a bar is missing, by name", async () => {
+  const { log, run } = await logOf(2, "left", "right");
+  await log.put("left", bars("A", 1, undefined, 3));
+  await log.put("right", bars("A", 10, 20, 30));
+  const failure = await failureOf(run(Strict, { symbols: ["left", "right", "out", "A"] }));
+  expect(failure).toMatchObject({
+    code: "INPUT_MISSING",
+    details: { node: "sum", key: "A", input: "left", ts: minute },
+  });
 });
 
 test("live join: a key of no pair holds up nothing, and one key may be in many pairs", async () => {

@@ -286,6 +286,17 @@ test("rows that wait for a join come back in order; those that are gone do not",
   fc.assert(property, { numRuns: 60 });
 });
 
+test("rows that wait on are not written again", () => {
+  const rows = [new PendingRows(2), new PendingRows(2)];
+  const part = new PendingPart(rows);
+  for (let close = 0; close < 1_000; close += 1) rows[0]!.push(close, new Float64Array(2), 0, 1);
+  expect(written(part, "delta").length).toBeGreaterThan(1_000 * 24);
+  rows[1]!.push(1, new Float64Array(2), 0, 1);
+  expect(written(part, "delta").length).toBeLessThan(64);
+  rows[0]!.push(1_000, new Float64Array(2), 0, 1);
+  expect(written(part, "delta").length).toBeGreaterThan(1_000 * 24);
+});
+
 test("a base in pieces of any size gives all parts back, also when it is read twice", () => {
   const make = () => {
     const keys = new KeyTable({ keysMax: 64 });
