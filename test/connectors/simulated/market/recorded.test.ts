@@ -5,8 +5,8 @@ import { join } from "node:path";
 import {
   type ExchangeSimulator,
   startExchangeSimulator,
-} from "../../../connectors/simulated/index.ts";
-import { hasCode } from "../../../runtime/index.ts";
+} from "../../../../connectors/simulated/index.ts";
+import { hasCode } from "../../../../runtime/index.ts";
 
 let directory = "";
 let simulator: ExchangeSimulator | undefined;

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { generatedMarket } from "../../../connectors/simulated/market/generator.ts";
-import { pageText } from "../../../connectors/simulated/market/market.ts";
-import { Interval, intervalNames } from "../../../runtime/index.ts";
+import { generatedMarket } from "../../../../connectors/simulated/market/generator.ts";
+import { pageText } from "../../../../connectors/simulated/market/market.ts";
+import { Interval, intervalNames } from "../../../../runtime/index.ts";
 
 const nowMs = Date.UTC(2025, 0, 1);
 const startMs = Date.UTC(2020, 4, 17, 3, 20);
