@@ -1,5 +1,11 @@
 import { type Interval } from "../core/interval.ts";
-import { RollingExtremes, RollingMoments, type RollingSource, RollingSum } from "./rolling.ts";
+import {
+  emptyText,
+  RollingExtremes,
+  RollingMoments,
+  type RollingSource,
+  RollingSum,
+} from "./rolling.ts";
 
 /**
  * A field of a window, oldest first: a reusable read-only view, valid until compute returns. There
@@ -40,6 +46,8 @@ export interface ColumnPlace {
   readonly values: Float64Array;
   readonly slots: number;
   readonly interval: Interval;
+  /** Column of the view among ts (0) and the fields. */
+  readonly column: number;
 }
 
 /**
@@ -53,8 +61,10 @@ export class ColumnView implements Column, RollingSource {
   length = 0;
   slot = 0;
   stamp = 0;
+  readonly column: number;
+  /** Rows it shows when it is not empty. */
+  readonly width: number;
   readonly #place: ColumnPlace;
-  readonly #width: number;
   #sum: RollingSum | undefined = undefined;
   #moments: RollingMoments | undefined = undefined;
   #extremes: RollingExtremes | undefined = undefined;
@@ -62,8 +72,15 @@ export class ColumnView implements Column, RollingSource {
   /** A view of `width` rows of one column of `place`. */
   constructor(place: ColumnPlace, width: number) {
     this.values = place.values;
+    this.column = place.column;
+    this.width = width;
     this.#place = place;
-    this.#width = width;
+  }
+
+  /** Empties the view: what is read of it from now on is an error. */
+  release(): void {
+    this.length = 0;
+    this.stamp = -1;
   }
 
   get last(): number {
@@ -75,15 +92,12 @@ export class ColumnView implements Column, RollingSource {
   }
 
   at(i: number): number {
-    const index = i < 0 ? i + this.length : i;
-    if (!(index >= 0 && index < this.length)) throw beyond(i, this.length);
-    return this.values[this.start + index]!;
+    // From the oldest on, as loops go: the fewest checks that a loop can have.
+    return i >= 0 && i < this.length ? this.values[(this.start + i) | 0]! : this.#fromNewest(i);
   }
 
   sum(): number {
-    this.#check();
-    this.#sum ??= new RollingSum(this.#place.interval, this.#width, this.#place.slots);
-    return this.#sum.sum(this);
+    return (this.#sum ?? this.#openSum()).sum(this);
   }
 
   mean(): number {
@@ -91,19 +105,23 @@ export class ColumnView implements Column, RollingSource {
   }
 
   std(): number {
-    return this.#rollingMoments().std(this);
+    const moments = this.#moments ?? this.#openMoments();
+    moments.roll(this);
+    return moments.std(this);
   }
 
   zscore(): number {
-    return this.#rollingMoments().zscore(this);
+    const moments = this.#moments ?? this.#openMoments();
+    moments.roll(this);
+    return moments.zscore(this);
   }
 
   min(): number {
-    return this.#rollingExtremes().min(this);
+    return (this.#extremes ?? this.#openExtremes()).min(this);
   }
 
   max(): number {
-    return this.#rollingExtremes().max(this);
+    return (this.#extremes ?? this.#openExtremes()).max(this);
   }
 
   reduce<T>(fold: (folded: T, value: number, index: number) => T, initial: T): T {
@@ -135,15 +153,24 @@ export class ColumnView implements Column, RollingSource {
     if (this.length === 0) throw beyond(0, 0);
   }
 
-  #rollingMoments(): RollingMoments {
-    this.#check();
-    this.#moments ??= new RollingMoments(this.#place.interval, this.#width, this.#place.slots);
+  #fromNewest(i: number): number {
+    const index = i + this.length;
+    if (!(i < 0 && index >= 0)) throw beyond(i, this.length);
+    return this.values[this.start + index]!;
+  }
+
+  #openSum(): RollingSum {
+    this.#sum = new RollingSum(this.#place.interval, this.width, this.#place.slots);
+    return this.#sum;
+  }
+
+  #openMoments(): RollingMoments {
+    this.#moments = new RollingMoments(this.#place.interval, this.width, this.#place.slots);
     return this.#moments;
   }
 
-  #rollingExtremes(): RollingExtremes {
-    this.#check();
-    this.#extremes ??= new RollingExtremes(this.#place.interval, this.#width, this.#place.slots);
+  #openExtremes(): RollingExtremes {
+    this.#extremes = new RollingExtremes(this.#place.interval, this.width, this.#place.slots);
     return this.#extremes;
   }
 }
@@ -228,7 +255,7 @@ function* valuesOf(column: Column): Generator<number> {
 
 function beyond(index: number, length: number): RangeError {
   return length === 0
-    ? new RangeError("Cannot read a column: it is empty, wanted one that compute has not let go")
+    ? new RangeError(emptyText)
     : new RangeError(
         `Cannot read value ${index} of a column: it has ${length}, wanted one of them`,
       );

@@ -8,34 +8,22 @@ export interface RollingSource {
   readonly startTs: number;
   readonly length: number;
   readonly slot: number;
-  /** `ColumnStore.stamps` of the slot. */
+  /** `ColumnStore.stamps` of the slot, modulo 2³². */
   readonly stamp: number;
 }
 
-/**
- * State per slot: [stamp, front rows, block end, shift, the front's two parts], then the backs. All
- * zeros means "start": a slot that is never used touches no memory.
- */
-const frontRowsAt = 1;
-const blockEndAt = 2;
-const shiftAt = 3;
-const frontAt = 4;
-const backAt = 6;
+/** What reading a column says that compute let go. */
+export const emptyText =
+  "Cannot read a column: it is empty, wanted one that compute has not let go";
 
-/** Rows that are new since `stamp` and can be added to the front; 0 = none, -1 = start again. */
-function freshRows(
-  state: Float64Array,
-  base: number,
-  source: RollingSource,
-  width: number,
-): number {
-  const fresh = source.stamp - state[base]!;
-  if (fresh === 0) return 0;
-  const newestTs = source.values[source.startTs + source.length - 1]!;
-  const isOver =
-    newestTs >= state[base + blockEndAt]! || state[base + frontRowsAt]! + fresh > width;
-  return isOver || fresh > source.length ? -1 : fresh;
-}
+/**
+ * State per slot: [block end, shift, the front's two parts], then the backs. All zeros means
+ * "start": a slot that is never used touches no memory.
+ */
+const blockEndAt = 0;
+const shiftAt = 1;
+const frontAt = 2;
+const backAt = 4;
 
 /**
  * Where a rolling value over the last W records starts again (DESIGN §5). A sum over W records is
@@ -47,59 +35,111 @@ function freshRows(
  *   R1  value = back + front uses only the window's W records, so any start gives the same bits.
  *   R2  When the newest record crosses g, all backs are summed once: O(W) every W records.
  *   R3  A window whose records all lie at or after g (off-grid bars) is summed anew each time.
- *
- * Returns how many of the source's rows lie before g, and notes block and shift in the state.
  */
-function startBlock(
-  state: Float64Array,
-  base: number,
-  source: RollingSource,
-  grid: { readonly interval: Interval; readonly width: number },
-): number {
-  const { values, startTs, length } = source;
-  const { interval, width } = grid;
-  const block = Math.floor(interval.indexOf(values[startTs + length - 1]!) / width);
-  const blockStart = interval.openOf(block * width);
-  let first = length - 1;
-  while (first > 0 && values[startTs + first - 1]! >= blockStart) first -= 1;
-  state[base] = source.stamp;
-  state[base + frontRowsAt] = length - first;
-  state[base + blockEndAt] = interval.openOf((block + 1) * width);
-  state[base + shiftAt] = values[source.start + first]!;
-  return first;
+class Blocks {
+  readonly interval: Interval;
+  readonly width: number;
+  /** Floats of a slot in `state`. */
+  readonly size: number;
+  readonly state: Float64Array;
+  /** Front rows by slot, 0 = start; an index made of a float would cost a call (measured). */
+  readonly fronts: Int32Array;
+  /** The source's stamp by slot when it was seen last. */
+  readonly stamps: Int32Array;
+
+  /** `parts` = floats of a back. */
+  constructor(interval: Interval, width: number, slots: number, parts: number) {
+    this.interval = interval;
+    this.width = width;
+    this.size = backAt + parts * (width + 1);
+    this.state = new Float64Array(slots * this.size);
+    this.fronts = new Int32Array(slots);
+    this.stamps = new Int32Array(slots);
+  }
+
+  /**
+   * True if one record is new and lies in the open block, as nearly always. Small, for it is to be
+   * inlined: an engine inlines what takes some 30 operations, and 4 calls deep.
+   */
+  isNext(source: RollingSource, base: number): boolean {
+    const { slot } = source;
+    return (
+      source.stamp === this.stamps[slot]! + 1 &&
+      source.values[source.startTs + source.length - 1]! < this.state[base + blockEndAt]! &&
+      this.fronts[slot]! < this.width
+    );
+  }
+
+  /** Rows that are new and can be added to the front; 0 = none, -1 = start again. */
+  freshRows(source: RollingSource, base: number): number {
+    const { length, slot } = source;
+    if (length === 0) throw new RangeError(emptyText);
+    const fresh = (source.stamp - this.stamps[slot]!) | 0;
+    const front = this.fronts[slot]!;
+    if (fresh === 0 && front > 0) return 0;
+    const newestTs = source.values[source.startTs + length - 1]!;
+    const isOver = newestTs >= this.state[base + blockEndAt]! || front + fresh > this.width;
+    return isOver || front === 0 || fresh < 0 || fresh > length ? -1 : fresh;
+  }
+
+  /** Notes that the front has `fresh` more rows. */
+  grow(source: RollingSource, fresh: number): void {
+    this.stamps[source.slot] = source.stamp;
+    this.fronts[source.slot]! += fresh;
+  }
+
+  /** Returns how many of the source's rows lie before g, and notes block and shift in the state. */
+  start(source: RollingSource, base: number): number {
+    const { fronts, interval, state, width } = this;
+    const { values, startTs, length } = source;
+    const block = Math.floor(interval.indexOf(values[startTs + length - 1]!) / width);
+    const blockStart = interval.openOf(block * width);
+    let first = length - 1;
+    while (first > 0 && values[startTs + first - 1]! >= blockStart) first -= 1;
+    this.stamps[source.slot] = source.stamp;
+    state[base + blockEndAt] = interval.openOf((block + 1) * width);
+    state[base + shiftAt] = values[source.start + first]!;
+    fronts[source.slot] = length - first;
+    return first;
+  }
 }
 
 /** Sum of the last W records, kept in O(1) a record. */
-export class RollingSum {
-  readonly grid: { readonly interval: Interval; readonly width: number };
-  readonly size: number;
-  readonly state: Float64Array;
-
+export class RollingSum extends Blocks {
   constructor(interval: Interval, width: number, slots: number) {
-    this.grid = { interval, width };
-    this.size = backAt + width + 1;
-    this.state = new Float64Array(slots * this.size);
+    super(interval, width, slots, 1);
   }
 
   /** The sum over the source's records. O(1) amortized. */
   sum(source: RollingSource): number {
-    const { state } = this;
     const base = source.slot * this.size;
-    const { width } = this.grid;
-    const fresh = freshRows(state, base, source, width);
-    if (fresh < 0) this.#restart(base, source);
-    else if (fresh > 0) {
-      const end = source.start + source.length;
-      for (let i = end - fresh; i < end; i += 1) state[base + frontAt]! += source.values[i]!;
-      state[base] = source.stamp;
-      state[base + frontRowsAt]! += fresh;
-    }
-    return state[base + backAt + width - state[base + frontRowsAt]!]! + state[base + frontAt]!;
+    if (this.isNext(source, base)) this.#add(source, base);
+    else this.#settle(source, base);
+    const { state } = this;
+    const back = base + backAt + this.width - this.fronts[source.slot]!;
+    return state[back]! + state[base + frontAt]!;
   }
 
-  #restart(base: number, source: RollingSource): void {
+  #add(source: RollingSource, base: number): void {
     const { state } = this;
-    const first = startBlock(state, base, source, this.grid);
+    state[base + frontAt]! += source.values[source.start + source.length - 1]!;
+    this.stamps[source.slot] = source.stamp;
+    this.fronts[source.slot]! += 1;
+  }
+
+  #settle(source: RollingSource, base: number): void {
+    const fresh = this.freshRows(source, base);
+    if (fresh < 0) this.#restart(source, base);
+    else if (fresh > 0) {
+      const end = source.start + source.length;
+      for (let i = end - fresh; i < end; i += 1) this.state[base + frontAt]! += source.values[i]!;
+      this.grow(source, fresh);
+    }
+  }
+
+  #restart(source: RollingSource, base: number): void {
+    const first = this.start(source, base);
+    const { state } = this;
     const { values, start, length } = source;
     let front = 0;
     for (let i = start + first; i < start + length; i += 1) front += values[i]!;
@@ -114,48 +154,62 @@ export class RollingSum {
 }
 
 /** Standard deviation and z-score of the last W records; squares are shifted, nothing cancels. */
-export class RollingMoments {
-  readonly grid: { readonly interval: Interval; readonly width: number };
-  readonly size: number;
-  readonly state: Float64Array;
-
+export class RollingMoments extends Blocks {
   constructor(interval: Interval, width: number, slots: number) {
-    this.grid = { interval, width };
-    this.size = backAt + 2 * (width + 1);
-    this.state = new Float64Array(slots * this.size);
+    super(interval, width, slots, 2);
   }
 
-  /** Population standard deviation. O(1) amortized. */
+  /** Brings the slot up to `source`: what comes first. O(1) amortized. */
+  roll(source: RollingSource): void {
+    const base = source.slot * this.size;
+    if (this.isNext(source, base)) this.#add(source, base);
+    else this.#settle(source, base);
+  }
+
+  /** Population standard deviation. */
   std(source: RollingSource): number {
-    const back = this.#settle(source);
-    const { state, size } = this;
-    const front = source.slot * size + frontAt;
-    const { width } = this.grid;
-    const mean = (state[back]! + state[front]!) / width;
-    return Math.sqrt(Math.max(0, (state[back + 1]! + state[front + 1]!) / width - mean * mean));
+    return Math.sqrt(Math.max(0, this.#variance(source.slot)));
   }
 
-  /** (newest − mean) / population standard deviation; 0 where that is 0. O(1) amortized. */
+  /** (newest − mean) / population standard deviation; 0 where that is 0. */
   zscore(source: RollingSource): number {
-    const back = this.#settle(source);
-    const { state, size } = this;
-    const front = source.slot * size + frontAt;
-    const { width } = this.grid;
-    const mean = (state[back]! + state[front]!) / width;
-    const variance = (state[back + 1]! + state[front + 1]!) / width - mean * mean;
-    const newest = source.values[source.start + source.length - 1]! - state[front - 1]!;
-    if (variance > 0) return (newest - mean) / Math.sqrt(variance);
+    const shift = this.state[source.slot * this.size + shiftAt]!;
+    const newest = source.values[source.start + source.length - 1]! - shift;
+    const variance = this.#variance(source.slot);
+    if (variance > 0) return (newest - this.#mean(source.slot)) / Math.sqrt(variance);
     return variance === variance ? 0 : Number.NaN;
   }
 
-  /** Brings the slot up to `source` and returns the index of the back that belongs to it. */
-  #settle(source: RollingSource): number {
+  /** Mean above the shift: of the front and the back that belongs to it. */
+  #mean(slot: number): number {
+    const { size, state, width } = this;
+    const back = slot * size + backAt + 2 * (width - this.fronts[slot]!);
+    return (state[back]! + state[slot * size + frontAt]!) / width;
+  }
+
+  /** It works out the mean itself: inlined, there is one division for both. */
+  #variance(slot: number): number {
+    const { size, state, width } = this;
+    const front = slot * size + frontAt;
+    const back = slot * size + backAt + 2 * (width - this.fronts[slot]!);
+    const mean = (state[back]! + state[front]!) / width;
+    return (state[back + 1]! + state[front + 1]!) / width - mean * mean;
+  }
+
+  #add(source: RollingSource, base: number): void {
     const { state } = this;
-    const base = source.slot * this.size;
-    const { width } = this.grid;
-    const fresh = freshRows(state, base, source, width);
-    if (fresh < 0) this.#restart(base, source);
+    const shifted = source.values[source.start + source.length - 1]! - state[base + shiftAt]!;
+    state[base + frontAt]! += shifted;
+    state[base + frontAt + 1]! += shifted * shifted;
+    this.stamps[source.slot] = source.stamp;
+    this.fronts[source.slot]! += 1;
+  }
+
+  #settle(source: RollingSource, base: number): void {
+    const fresh = this.freshRows(source, base);
+    if (fresh < 0) this.#restart(source, base);
     else if (fresh > 0) {
+      const { state } = this;
       const shift = state[base + shiftAt]!;
       const end = source.start + source.length;
       for (let i = end - fresh; i < end; i += 1) {
@@ -163,15 +217,13 @@ export class RollingMoments {
         state[base + frontAt]! += shifted;
         state[base + frontAt + 1]! += shifted * shifted;
       }
-      state[base] = source.stamp;
-      state[base + frontRowsAt]! += fresh;
+      this.grow(source, fresh);
     }
-    return base + backAt + 2 * (width - state[base + frontRowsAt]!);
   }
 
-  #restart(base: number, source: RollingSource): void {
+  #restart(source: RollingSource, base: number): void {
+    const first = this.start(source, base);
     const { state } = this;
-    const first = startBlock(state, base, source, this.grid);
     const { values, start, length } = source;
     const shift = state[base + shiftAt]!;
     let sum = 0;
@@ -196,51 +248,45 @@ export class RollingMoments {
 }
 
 /** Smallest and largest of the last W records; NaN if one of them is NaN. */
-export class RollingExtremes {
-  readonly grid: { readonly interval: Interval; readonly width: number };
-  readonly size: number;
-  readonly state: Float64Array;
-
+export class RollingExtremes extends Blocks {
   constructor(interval: Interval, width: number, slots: number) {
-    this.grid = { interval, width };
-    this.size = backAt + 2 * (width + 1);
-    this.state = new Float64Array(slots * this.size);
+    super(interval, width, slots, 2);
   }
 
   /** Smallest record. O(1) amortized. */
   min(source: RollingSource): number {
-    const back = this.#settle(source);
-    return Math.min(this.state[back]!, this.state[source.slot * this.size + frontAt]!);
+    const base = source.slot * this.size;
+    const back = this.#backOf(source, base);
+    return Math.min(this.state[back]!, this.state[base + frontAt]!);
   }
 
   /** Largest record. O(1) amortized. */
   max(source: RollingSource): number {
-    const back = this.#settle(source);
-    return Math.max(this.state[back + 1]!, this.state[source.slot * this.size + frontAt + 1]!);
+    const base = source.slot * this.size;
+    const back = this.#backOf(source, base);
+    return Math.max(this.state[back + 1]!, this.state[base + frontAt + 1]!);
   }
 
-  #settle(source: RollingSource): number {
-    const { state } = this;
-    const base = source.slot * this.size;
-    const { width } = this.grid;
-    const fresh = freshRows(state, base, source, width);
-    if (fresh < 0) this.#restart(base, source);
+  /** Brings the slot up to `source` and returns the index of the back that belongs to it. */
+  #backOf(source: RollingSource, base: number): number {
+    const fresh = this.isNext(source, base) ? 1 : this.freshRows(source, base);
+    if (fresh < 0) this.#restart(source, base);
     else if (fresh > 0) {
+      const { state } = this;
       const end = source.start + source.length;
       for (let i = end - fresh; i < end; i += 1) {
         const value = source.values[i]!;
         state[base + frontAt] = Math.min(state[base + frontAt]!, value);
         state[base + frontAt + 1] = Math.max(state[base + frontAt + 1]!, value);
       }
-      state[base] = source.stamp;
-      state[base + frontRowsAt]! += fresh;
+      this.grow(source, fresh);
     }
-    return base + backAt + 2 * (width - state[base + frontRowsAt]!);
+    return base + backAt + 2 * (this.width - this.fronts[source.slot]!);
   }
 
-  #restart(base: number, source: RollingSource): void {
+  #restart(source: RollingSource, base: number): void {
+    const first = this.start(source, base);
     const { state } = this;
-    const first = startBlock(state, base, source, this.grid);
     const { values, start, length } = source;
     let min = Number.POSITIVE_INFINITY;
     let max = Number.NEGATIVE_INFINITY;

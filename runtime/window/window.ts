@@ -1,7 +1,7 @@
 import { type Row, type Schema } from "../contract/schema.ts";
 import { QmtlError } from "../core/errors.ts";
 import { type Interval } from "../core/interval.ts";
-import { type Column, type ColumnPlace, ColumnView } from "./column.ts";
+import { type Column, ColumnView } from "./column.ts";
 import { type ColumnStore } from "./column-store.ts";
 
 /**
@@ -34,177 +34,177 @@ export interface Window<S extends Schema> {
   [Symbol.iterator](): Iterator<readonly [ts: number, record: Row<S>]>;
 }
 
-/** Views of one field, by length; most nodes use one length, so a scan beats a map. */
-interface FieldViews {
-  readonly column: number;
-  readonly views: ColumnView[];
-  readonly lengths: number[];
-}
-
 /** Different lengths a node may ask of one field; each keeps rolling state for every key. */
 const lengthsMax = 64;
 
+/** Where a window's rows come from, and what it is called in errors. */
+export interface WindowPlace {
+  readonly store: ColumnStore;
+  readonly fields: readonly string[];
+  readonly lookback: number;
+  readonly interval: Interval;
+  readonly label: string;
+}
+
 /**
- * The one implementation of `Window`: it is pointed at a slot before each call of compute.
+ * What windows of all schemas share; the fields are the generated part (window-class.ts). A window is
+ * pointed at a slot before each call of compute.
  *
  *   W1  It shows the newest `lookback` rows of the slot and nothing else.
  *   W2  Views handed out are pointed anew at the first use after `bind`; the old ones are not kept.
  *   W3  After `release` (development), every view that was handed out is empty.
  */
-export class StoreWindow<S extends Schema = Schema> implements Window<S> {
+export abstract class StoreWindow<S extends Schema = Schema> implements Window<S> {
   length = 0;
-  readonly #store: ColumnStore;
-  readonly #lookback: number;
-  readonly #interval: Interval;
-  readonly #label: string;
-  readonly #fields: readonly string[];
-  readonly #byField: Record<string, FieldViews> = {};
-  readonly #times: FieldViews;
+  readonly lookback: number;
+  protected readonly values: Float64Array;
+  protected readonly stride: number;
+  protected slot = 0;
+  /** Index of the row after the newest, in the ts column. */
+  protected end = 0;
+  protected stamp = 0;
+  readonly #place: WindowPlace;
+  readonly #times: ColumnView;
+  /** Views of other lengths than the lookback, by column. */
+  readonly #others: ColumnView[][] = [];
   /** Views that are not empty: what `release` empties. */
   readonly #handedOut: ColumnView[] = [];
-  #slot = 0;
-  /** Index of the row after the newest, in the ts column. */
-  #end = 0;
-  #stamp = 0;
 
-  /** A window of `lookback` rows on `store`; `label` names the input in errors. */
-  constructor(
-    store: ColumnStore,
-    fields: readonly string[],
-    lookback: number,
-    place: { readonly interval: Interval; readonly label: string },
-  ) {
-    this.#store = store;
-    this.#lookback = lookback;
-    this.#fields = fields;
-    this.#interval = place.interval;
-    this.#label = place.label;
-    Object.setPrototypeOf(this.#byField, null);
-    for (const [i, field] of fields.entries()) {
-      this.#byField[field] = { column: i + 1, views: [], lengths: [] };
-    }
-    this.#times = { column: 0, views: [], lengths: [] };
+  constructor(place: WindowPlace) {
+    this.lookback = place.lookback;
+    this.values = place.store.values;
+    this.stride = place.store.stride;
+    this.#place = place;
+    this.#times = this.viewOf(0, place.lookback);
   }
+
+  abstract column(field: keyof S & string, n?: number): Column;
+
+  abstract value(field: keyof S & string, index?: number): number;
 
   /** Points the window at `slot`; false if the slot has fewer rows than the lookback. */
   bind(slot: number): boolean {
-    const store = this.#store;
-    if (store.rows[slot]! < this.#lookback) return false;
-    this.#slot = slot;
-    this.#end = slot * store.slotSize + store.ends[slot]!;
-    this.#stamp = store.stamps[slot]!;
-    this.length = this.#lookback;
+    const { store } = this.#place;
+    if (store.rows[slot]! < this.lookback) return false;
+    this.point(slot, slot * store.slotSize + store.ends[slot]!, store.stamps[slot]! | 0);
     return true;
+  }
+
+  /** Points it at the rows of `slot` before `end`, at least `lookback`; `stamp` is modulo 2³². */
+  point(slot: number, end: number, stamp: number): void {
+    this.slot = slot;
+    this.end = end;
+    this.stamp = stamp;
+    this.length = this.lookback;
   }
 
   /** Empties every view that was handed out (W3). */
   release(): void {
     this.length = 0;
-    for (const view of this.#handedOut) view.length = 0;
+    this.stamp = -1;
+    for (const view of this.#handedOut) view.release();
     this.#handedOut.length = 0;
   }
 
   get full(): boolean {
-    return this.length === this.#lookback;
+    return this.length === this.lookback;
   }
 
   get gapless(): boolean {
-    const first = this.#end - this.length;
-    const { values } = this.#store;
-    for (let i = first + 1; i < this.#end; i += 1) {
-      if (values[i]! > this.#interval.closeOf(values[i - 1]!)) return false;
+    const { interval } = this.#place;
+    for (let i = this.end - this.length + 1; i < this.end; i += 1) {
+      if (this.values[i]! > interval.closeOf(this.values[i - 1]!)) return false;
     }
     return true;
   }
 
   get times(): Column {
-    return this.#view(this.#times, this.length);
-  }
-
-  column(field: keyof S & string, n: number = this.length): Column {
-    const views = this.#byField[field];
-    if (views === undefined) throw this.#unknown(field);
-    if (!(n >= 1 && n <= this.length) || !Number.isInteger(n)) throw this.#beyond(n);
-    return this.#view(views, n);
-  }
-
-  value(field: keyof S & string, index = -1): number {
-    const views = this.#byField[field];
-    if (views === undefined) throw this.#unknown(field);
-    return this.#store.values[this.#rowOf(index) + views.column * this.#store.stride]!;
+    return this.pointed(this.#times, this.length);
   }
 
   at(index: number): Row<S> {
-    return this.#record(this.#rowOf(index));
+    return this.#record(this.rowOf(index));
   }
 
   *[Symbol.iterator](): Generator<readonly [ts: number, record: Row<S>]> {
     for (let i = 0; i < this.length; i += 1) {
-      const row = this.#rowOf(i);
-      yield [this.#store.values[row]!, this.#record(row)];
+      const row = this.rowOf(i);
+      yield [this.values[row]!, this.#record(row)];
     }
   }
 
-  #rowOf(index: number): number {
+  /** A view of `width` rows of a column; 0 is ts. */
+  protected viewOf(column: number, width: number): ColumnView {
+    const { interval, store } = this.#place;
+    return new ColumnView({ values: this.values, slots: store.slots, interval, column }, width);
+  }
+
+  /** `view`, which has the lookback's length, shows its last `n` rows now, or another one does. */
+  protected pointed(view: ColumnView, n: number): ColumnView {
+    if (n !== view.length) return this.#open(view, n);
+    view.start = this.end - n + view.column * this.stride;
+    view.startTs = this.end - n;
+    view.slot = this.slot;
+    view.stamp = this.stamp;
+    return view;
+  }
+
+  /** Index of the ts of row `index`, from the oldest, or from the newest if negative. */
+  protected rowOf(index: number): number {
     const fromOldest = index < 0 ? index + this.length : index;
     if (!(fromOldest >= 0 && fromOldest < this.length)) throw this.#beyond(index);
-    return this.#end - this.length + fromOldest;
+    return this.end - this.length + fromOldest;
+  }
+
+  protected unknown(field: string): QmtlError {
+    const { fields, label } = this.#place;
+    return new QmtlError(
+      "FIELD_UNKNOWN",
+      `Cannot read "${field}" of ${label}: it has the fields ${fields.join(", ")}`,
+      { field },
+    );
   }
 
   #record(row: number): Row<S> {
     const record: Record<string, number> = {};
-    for (const [i, field] of this.#fields.entries()) {
-      record[field] = this.#store.values[row + (i + 1) * this.#store.stride]!;
+    for (const [i, field] of this.#place.fields.entries()) {
+      record[field] = this.values[row + (i + 1) * this.stride]!;
     }
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- built from the schema's fields
     return record as Row<S>;
   }
 
-  #view(field: FieldViews, n: number): ColumnView {
-    const { lengths, views } = field;
-    let i = 0;
-    while (i < lengths.length && lengths[i] !== n) i += 1;
-    const view = views[i] ?? this.#makeView(field, n);
-    if (view.length === 0) this.#handedOut.push(view);
-    view.length = n;
-    view.start = this.#end - n + field.column * this.#store.stride;
-    view.startTs = this.#end - n;
-    view.slot = this.#slot;
-    view.stamp = this.#stamp;
-    return view;
+  /** A view that is empty, or is of another length. */
+  #open(view: ColumnView, n: number): ColumnView {
+    if (!(n >= 1 && n <= this.length) || !Number.isInteger(n)) throw this.#beyond(n);
+    const own = n === view.width ? view : this.#other(view.column, n);
+    if (own.length === 0) this.#handedOut.push(own);
+    own.length = n;
+    return this.pointed(own, n);
   }
 
-  #makeView(field: FieldViews, n: number): ColumnView {
-    if (field.views.length === lengthsMax) {
+  /** Most nodes use one length or two, so a scan beats a map. */
+  #other(column: number, n: number): ColumnView {
+    const others = (this.#others[column] ??= []);
+    const known = others.find(({ width }) => width === n);
+    if (known !== undefined) return known;
+    if (others.length === lengthsMax - 1) {
       throw new QmtlError(
         "LOOKBACK_EXCEEDED",
-        `Cannot read ${this.#label} in more than ${lengthsMax} lengths: found another of ${n}, wanted fixed lengths`,
+        `Cannot read ${this.#place.label} in more than ${lengthsMax} lengths: found another of ${n}, wanted fixed lengths`,
       );
     }
-    const place: ColumnPlace = {
-      values: this.#store.values,
-      slots: this.#store.slots,
-      interval: this.#interval,
-    };
-    const view = new ColumnView(place, n);
-    field.views.push(view);
-    field.lengths.push(n);
-    return view;
-  }
-
-  #unknown(field: string): QmtlError {
-    return new QmtlError(
-      "FIELD_UNKNOWN",
-      `Cannot read "${field}" of ${this.#label}: it has the fields ${this.#fields.join(", ")}`,
-      { field },
-    );
+    const made = this.viewOf(column, n);
+    others.push(made);
+    return made;
   }
 
   #beyond(n: number): QmtlError {
+    const { label, lookback } = this.#place;
     return new QmtlError(
       "LOOKBACK_EXCEEDED",
-      `Cannot read ${n} bars of ${this.#label}: its lookback is ${this.#lookback}, wanted at most that (set lookback)`,
-      { lookback: this.#lookback },
+      `Cannot read ${n} bars of ${label}: its lookback is ${lookback}, wanted at most that (set lookback)`,
+      { lookback },
     );
   }
 }

@@ -2,7 +2,8 @@ import { type FieldKind } from "../../contract/schema.ts";
 import { errorText, hasCode, QmtlError } from "../../core/errors.ts";
 import { type GraphNode } from "../../graph/graph.ts";
 import { type ColumnStore } from "../../window/column-store.ts";
-import { StoreWindow } from "../../window/window.ts";
+import { type StoreWindow } from "../../window/window.ts";
+import { openWindow } from "../../window/window-class.ts";
 import { type NodeProfile } from "../node-profile.ts";
 import { type NodeOutput } from "./node-output.ts";
 
@@ -63,8 +64,9 @@ export class NodeCall {
     this.windows = upstreams.map(({ node: from, store }, i) => {
       const input = node.inputs[i]!;
       const label = `input "${input.name}" of "${node.name}"`;
-      const place = { interval: from.interval, label };
-      return new StoreWindow(store, Object.keys(from.schema), input.lookback, place);
+      const { lookback } = input;
+      const fields = Object.keys(from.schema);
+      return openWindow({ store, fields, lookback, interval: from.interval, label });
     });
     this.argument = this.#argumentOf(node);
     this.fields = Object.keys(node.schema);

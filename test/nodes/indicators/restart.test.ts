@@ -9,7 +9,7 @@ const restart = { settleBars: 5, blockMs: 10 };
 /** The window of 18 records that ends with the record of time `end`. */
 function windowTo(end: number): ColumnView {
   const values = Float64Array.from({ length: 18 }, (_, i) => end - 17 + i);
-  const view = new ColumnView({ values, slots: 1, interval: Interval.of("1m") }, 18);
+  const view = new ColumnView({ values, slots: 1, interval: Interval.of("1m"), column: 1 }, 18);
   view.length = 18;
   return view;
 }

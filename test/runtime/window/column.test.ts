@@ -8,6 +8,7 @@ function viewOf(...values: readonly number[]): ColumnView {
     values: Float64Array.from([-1, -2, ...values, -3]),
     slots: 1,
     interval: Interval.of("1m"),
+    column: 1,
   };
   const view = new ColumnView(place, values.length);
   Object.assign(view, { start: 2, length: values.length, startTs: 0, stamp: 1 });

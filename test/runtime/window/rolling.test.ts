@@ -22,7 +22,7 @@ function viewOf(rows: readonly Row[], width: number, interval: Interval) {
     values[i] = ts;
     values[rows.length + i] = value;
   }
-  const view = new ColumnView({ values, slots: 1, interval }, width);
+  const view = new ColumnView({ values, slots: 1, interval, column: 1 }, width);
   return (end: number, stamp: number): ColumnView => {
     view.startTs = end - width;
     view.start = rows.length + end - width;

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { Interval } from "../../../runtime/core/interval.ts";
 import { ColumnStore } from "../../../runtime/window/column-store.ts";
-import { StoreWindow } from "../../../runtime/window/window.ts";
+import { openWindow } from "../../../runtime/window/window-class.ts";
 
 const minute = 60_000;
 const schema = { close: "f64", volume: "f64" } as const;
@@ -14,8 +14,9 @@ function filled(times: readonly number[], lookback: number) {
     store.values[at + store.stride] = i + 1;
     store.values[at + 2 * store.stride] = (i + 1) * 10;
   }
-  const place = { interval: Interval.of("1m"), label: 'input "btc" of "spread"' };
-  return new StoreWindow<typeof schema>(store, ["close", "volume"], lookback, place);
+  const label = 'input "btc" of "spread"';
+  const fields = ["close", "volume"];
+  return openWindow<typeof schema>({ store, fields, lookback, interval: Interval.of("1m"), label });
 }
 
 test("bind() says whether the lookback is there", () => {
