@@ -3,7 +3,7 @@ import { type GraphNode } from "../../graph/graph.ts";
 import { type ColumnStore } from "../../window/column-store.ts";
 import { type NodeProfile } from "../node-profile.ts";
 import { Chain, type ChainedCall } from "./chain.ts";
-import { compileChain } from "./code/chain-code.ts";
+import { chainCode, compileChain } from "./code/chain-code.ts";
 import { compileTake, type TakeColumns, type TakeRow } from "./code/take-code.ts";
 import { type NodeOutput } from "./node-output.ts";
 
@@ -58,15 +58,19 @@ export class StreamLoop {
     const chain = new Chain(node, options.calls, options.slots, options.heartbeat);
     this.#chain = chain;
     this.#closeTimeColumn = Object.keys(node.schema).indexOf("closeTime") + 1;
-    const compiled = options.isInterpreted
+    const code = options.isInterpreted
       ? undefined
-      : compileChain(node, options.calls, options.heartbeat, options.profile);
+      : chainCode(node, options.calls, options.heartbeat, options.profile);
     const { takeRow, takeColumns } = compileTake(node, {
       ids: [node, ...options.calls.map(({ call }) => call.node)].map((one) => one.definitionId),
       output: options.output,
       lastSeq: this.lastSeq,
       counts: this.counts,
-      step: compiled ?? ((slot, close) => chain.step(slot, close)),
+      chain: code,
+      step:
+        code === undefined
+          ? (slot, close) => chain.step(slot, close)
+          : compileChain(code, this.store),
       closeThrough: chain.isEven ? undefined : (slot, time) => chain.closeThrough(slot, time),
       closeOf: (ts, closeTime) => this.closeOf(ts, closeTime),
       late: (slot, at, seq) => this.#late(slot, at, seq),

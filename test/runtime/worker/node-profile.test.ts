@@ -7,7 +7,7 @@ import {
   newProfileMemory,
   timedEvery,
 } from "../../../runtime/worker/node-profile.ts";
-import { compileChain } from "../../../runtime/worker/task/code/chain-code.ts";
+import { chainCode } from "../../../runtime/worker/task/code/chain-code.ts";
 import { NodeCall } from "../../../runtime/worker/task/node-call.ts";
 import { NodeOutput } from "../../../runtime/worker/task/node-output.ts";
 import { Task } from "../../../runtime/worker/task/task.ts";
@@ -116,7 +116,7 @@ test("without a profile the generated text has no trace of one", () => {
   const call = new NodeCall(node!, [{ node: stream!, store }], output, options);
   const chained = [{ call, awaited: [store], isHere: new Uint8Array([1]) }];
   const textOf = (profile?: NodeProfile): string =>
-    String(compileChain(stream!, chained, new Int32Array(2), profile));
+    chainCode(stream!, chained, new Int32Array(2), profile)!.body;
   expect(textOf()).not.toMatch(/cells|now\(|isTimed|left|started/);
   expect(textOf(new NodeProfile(newProfileMemory(2)))).toMatch(/cells\[3\] \+= 1/);
 });

@@ -1,5 +1,7 @@
+import { type FieldKind } from "../../../contract/schema.ts";
 import { runGenerated } from "../../../core/generated.ts";
 import { type GraphNode } from "../../../graph/graph.ts";
+import { type ColumnStore } from "../../../window/column-store.ts";
 import { NodeProfile, timedEvery } from "../../node-profile.ts";
 import { type ChainedCall } from "../chain.ts";
 import { isOfKind } from "../node-call.ts";
@@ -22,10 +24,25 @@ function isPlain(stream: GraphNode, { call }: ChainedCall): boolean {
   );
 }
 
+/** The nodes of a chain as text, and what it names. */
+export interface ChainCode {
+  readonly values: Readonly<Record<string, unknown>>;
+  /** What is kept between records: comes once, outside of the function. */
+  readonly outer: string;
+  /**
+   * What one record does. It reads `k` (slot), `close`, and of the stream's store for this slot `held`
+   * (rows), `top` (index after the newest row) and `stamp` (modulo 2³²); it sets `failing` to the call that runs.
+   */
+  readonly body: string;
+  /** What comes before the first record of a slot `k`. */
+  readonly head: string;
+  readonly nodes: number;
+}
+
 /**
- * The step of a chain as one generated function: windows are bound, functions called, results
- * checked and emitted in line, without a loop over nodes, closures or objects per record. It does
- * what `Chain.step` does, which stays as the oracle of it.
+ * The step of a chain as text: windows are bound, functions called, results checked and emitted in
+ * line, without a loop over nodes, closures or objects per record. It does what `Chain.step` does,
+ * which stays as the oracle of it.
  *
  * With a profile, each node counts its calls and every `timedEvery`-th record is timed; without,
  * nothing of it is in the text.
@@ -34,36 +51,48 @@ function isPlain(stream: GraphNode, { call }: ChainedCall): boolean {
  *
  * @returns undefined if a node needs the generic loop.
  */
-export function compileChain(
+export function chainCode(
   stream: GraphNode,
   calls: readonly ChainedCall[],
   heartbeat: Int32Array,
   profile?: NodeProfile,
-): ChainStep | undefined {
+): ChainCode | undefined {
   if (calls.length > inlineMax || calls.some((call) => !isPlain(stream, call))) return undefined;
   const values: Record<string, unknown> = { heartbeat, isOfKind };
   const blocks = calls.map((call, i) => {
-    const block = blockOf(call, i, values);
+    const block = blockOf(stream, call, i, values);
     return profile === undefined ? block : timedBlock(block, call.call.node.index);
   });
   if (profile !== undefined) {
     values["cells"] = profile.cells;
     values["now"] = (): number => profile.clock();
   }
-  const [outer, inner] = profile === undefined ? ["", ""] : timedHead;
+  const [kept, inner] = profile === undefined ? ["", ""] : timedHead;
   // The IDs keep other nodes' functions out of what the engine learns of this text.
-  const ids = calls.map(({ call }) => call.node.definitionId).join(" ");
-  const text = `"use strict"; /* ${ids} */ ${outer} return function chain(k, close) {
-${inner}
+  const outer = `/* ${calls.map(({ call }) => call.node.definitionId).join(" ")} */ ${kept}`;
+  const body = `${inner}
 heartbeat[1] = (heartbeat[1] + 1) | 0;
-const ts = close - ${stream.interval.lengthMs};
+const open = close - ${stream.interval.lengthMs};
+${blocks.join("\n")}`;
+  const head = calls
+    .map(({ call }, i) => (call.node.kind === "operator" ? "" : `context${i}.key = keyOf${i}(k);`))
+    .join("\n");
+  return { values, outer, body, head, nodes: calls.length };
+}
+
+/** The code as a function of its own, for a stream whose rows lie in `store`. */
+export function compileChain(code: ChainCode, store: ColumnStore): ChainStep {
+  const { ends, rows, stamps } = store;
+  const text = `"use strict"; ${code.outer} return function chain(k, close) {
+const held = rows[k], top = k * ${store.slotSize} + ends[k], stamp = stamps[k] | 0;
 let failing;
+${code.head}
 try {
-${blocks.join("\n")}
+${code.body}
 } catch (error) { throw failing.failed(error, k, close); }
 };`;
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- names of fields are checked to be identifiers, all else are numbers
-  return runGenerated(text, values) as ChainStep;
+  return runGenerated(text, { ...code.values, ends, rows, stamps }) as ChainStep;
 }
 
 /** What a profiled chain keeps between records, and does at the beginning of each. */
@@ -83,11 +112,12 @@ if (isTimed && cells[${at}] !== calls) { cells[${at + 1}] += 1; cells[${at + 2}]
 
 /** The text of one node; what it names is put into `values`. */
 function blockOf(
+  stream: GraphNode,
   { call, awaited, isHere }: ChainedCall,
   i: number,
   values: Record<string, unknown>,
 ): string {
-  const { node, windows, fields, output } = call;
+  const { node, windows, fields } = call;
   values[`call${i}`] = call;
   values[`run${i}`] = call.run;
   values[`params${i}`] = node.params;
@@ -99,26 +129,47 @@ function blockOf(
     values[`here${i}`] = isHere;
     lines.push(`if (here${i}[k] === 0) ${leave}`);
   }
-  for (const q of awaited.keys()) lines.push(`if (closes${i}_${q}[k] !== close) ${leave}`);
-  for (const q of windows.keys()) lines.push(`if (!w${i}_${q}.bind(k)) ${leave}`);
-  lines.push(`failing = call${i}; heartbeat[0] = ${node.index};`);
-  lines.push(
-    ...(node.kind === "operator" ? stepLines(call, i, values) : callLines(call, i, values)),
-  );
-  if (call.options.isPoisoning) for (const q of windows.keys()) lines.push(`w${i}_${q}.release();`);
-  lines.push(`if (!has) ${leave}`);
-  for (const [f, kind] of call.kinds.entries()) {
-    const isRight =
-      kind === "f64" ? `v${f} - v${f} === 0 || v${f} !== v${f}` : `isOfKind(v${f}, "${kind}")`;
-    values[`output${i}`] = output;
-    lines.push(`if (!(${isRight})) { output${i}.refused += 1; ${leave} } v${f} += 0;`);
+  // The stream's own newest bar is the one that closes now.
+  for (const [q, { from }] of node.inputs.entries()) {
+    if (from !== stream.index) lines.push(`if (closes${i}_${q}[k] !== close) ${leave}`);
   }
+  for (const [q, { from, lookback }] of node.inputs.entries()) {
+    lines.push(
+      from === stream.index
+        ? `if (held < ${lookback}) ${leave} w${i}_${q}.point(k, top, stamp);`
+        : `if (!w${i}_${q}.bind(k)) ${leave}`,
+    );
+  }
+  lines.push(`failing = call${i}; heartbeat[0] = ${node.index};`);
+  const release = call.options.isPoisoning ? windows.map((_, q) => `w${i}_${q}.release();`) : [];
+  const has = node.kind === "operator" ? stepLine(call, i, values) : callLine(call, i, values);
+  const isBad = fields.map((_, f) => `typeof r${f} !== "number"`);
+  if (node.kind !== "operator") isBad.push(`Object.keys(r).length !== ${fields.length}`);
+  lines.push(
+    ...has,
+    `if (isNothing) { ${release.join(" ")} ${leave} }`,
+    ...fields.map((field, f) => `const r${f} = r.${field};`),
+    `if (${isBad.join(" || ")}) throw call${i}.badResult(r);`,
+    ...release,
+    // Adding 0 turns -0 to 0, and shows the engine that it is a number: without, the check is a call.
+    ...fields.map((_, f) => `const v${f} = r${f} + 0;`),
+  );
+  lines.push(
+    ...call.kinds.map((kind, f) => kindLine(kind, f, `output${i}.refused += 1; ${leave}`)),
+  );
   lines.push(...emitLines(call, i, values));
-  return `${lines.join("\n")}\n}`.replaceAll("@fields", fields.map((_, f) => `v${f}`).join(", "));
+  return `${lines.join("\n")}\n}`;
 }
 
-/** Calls `compute` and takes the fields of its result. */
-function callLines(
+/** Refuses a value that is not of its kind, as `isOfKind` says. */
+function kindLine(kind: FieldKind, f: number, refuse: string): string {
+  const isRight =
+    kind === "f64" ? `v${f} - v${f} === 0 || v${f} !== v${f}` : `isOfKind(v${f}, "${kind}")`;
+  return `if (!(${isRight})) { ${refuse} }`;
+}
+
+/** Calls `compute`; its result is `r`. */
+function callLine(
   call: ChainedCall["call"],
   i: number,
   values: Record<string, unknown>,
@@ -126,34 +177,27 @@ function callLines(
   values[`argument${i}`] = call.argument;
   values[`context${i}`] = call.context;
   values[`keyOf${i}`] = call.options.keyOf;
-  const take = call.fields.map((field, f) => `v${f} = r.${field};`).join(" ");
-  const isBad = call.fields.map((_, f) => `typeof v${f} !== "number"`).join(" || ");
   return [
-    `let @fields, has = false;`,
-    `context${i}.key = keyOf${i}(k); context${i}.time = close;`,
+    `context${i}.time = close;`,
     `const r = run${i}(argument${i}, params${i}, context${i});`,
-    `if (r !== undefined && r !== null) {`,
-    `${take} has = true;`,
-    `if (${isBad} || Object.keys(r).length !== ${call.fields.length}) throw call${i}.badResult(r);`,
-    `}`,
+    `const isNothing = r === undefined || r === null;`,
   ];
 }
 
-/** Calls `step` with the slot's state and takes the fields of `out`. */
-function stepLines(
+/** Calls `step` with the slot's state; its result is `out`. */
+function stepLine(
   call: ChainedCall["call"],
   i: number,
   values: Record<string, unknown>,
 ): readonly string[] {
+  const hasState = call.node.stateFloats > 0;
   values[`out${i}`] = call.out;
-  values[`states${i}`] = call.states;
-  const clear = call.fields.map((field) => `out${i}.${field} = NaN;`).join(" ");
-  const take = call.fields.map((field, f) => `v${f} = out${i}.${field};`).join(" ");
-  const isBad = call.fields.map((_, f) => `typeof v${f} !== "number"`).join(" || ");
+  values[`states${i}`] = hasState ? call.states : new Float64Array(0);
+  const state = hasState ? `states${i}[k] ?? call${i}.stateOf(k)` : `states${i}`;
+  const clear = call.fields.map((field) => `r.${field} = NaN;`).join(" ");
   return [
-    `let @fields; ${clear}`,
-    `const has = run${i}(w${i}_0, params${i}, states${i}[k] ?? call${i}.stateOf(k), out${i}) === true;`,
-    `if (has) { ${take} if (${isBad}) throw call${i}.badResult(out${i}); }`,
+    `const r = out${i}; ${clear}`,
+    `const isNothing = run${i}(w${i}_0, params${i}, ${state}, r) !== true;`,
   ];
 }
 
@@ -169,7 +213,7 @@ function emitLines(
     values[`store${i}`] = output.store;
     values[`a${i}`] = output.store.values;
     const writes = fields.map((_, f) => `a${i}[p + ${(f + 1) * output.store.stride}] = v${f};`);
-    lines.push(`{ const p = store${i}.append(k); a${i}[p] = ts; ${writes.join(" ")}`);
+    lines.push(`{ const p = store${i}.append(k); a${i}[p] = open; ${writes.join(" ")}`);
     lines.push(`store${i}.closes[k] = close;`);
     lines.push(`if (output${i}.taps.length > 0) output${i}.tell(k, close, p); }`);
   }
@@ -179,7 +223,7 @@ function emitLines(
     for (const [f, column] of output.columns.entries()) values[`o${i}_${f}`] = column;
     const writes = fields.map((_, f) => `o${i}_${f}[n] = v${f};`);
     lines.push(
-      `{ const n = output${i}.count; slots${i}[n] = k; ts${i}[n] = ts; ${writes.join(" ")}`,
+      `{ const n = output${i}.count; slots${i}[n] = k; ts${i}[n] = open; ${writes.join(" ")}`,
     );
     lines.push(`output${i}.count = n + 1; if (n + 1 === ${outputRowsMax}) output${i}.flush(); }`);
   }

@@ -5,7 +5,8 @@
  */
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { Node, StreamInput } from "../../../../../nodes/index.ts";
+import { Join, Node, StreamInput, sma, zscore } from "../../../../../nodes/index.ts";
+import { type ColumnBatch } from "../../../../../runtime/index.ts";
 import { price, rowsOf, TaskRun } from "../../../../harness/task-run.ts";
 
 const m = 60_000;
@@ -79,3 +80,99 @@ test("a batch in one call, row by row, or written in place gives the same", () =
   expect(single.take()).toEqual(expected as never);
   expect(placed.take()).toEqual(expected as never);
 });
+
+const mean = sma(bars, "close", { length: 3 });
+const z = zscore(bars, "close", { length: 5 });
+const wide = new Node({
+  name: "wide",
+  input: bars,
+  interval: "3m",
+  lookback: 2,
+  schema: { x: "f64" },
+  compute: (w, _params, { time }) => (time % 2 === 0 ? undefined : { x: w.column("close").sum() }),
+});
+const both = new Join({
+  name: "both",
+  inputs: { mean, z },
+  schema: { x: "f64" },
+  compute: ({ mean: a, z: b }) => ({ x: a.value("sma") * b.value("z") }),
+});
+const more = [1, 2, 3].map((by) => {
+  const params = { by };
+  return new Node({
+    name: `more_${by}`,
+    input: bars,
+    lookback: by,
+    schema: { x: "f64" },
+    params,
+    compute: (w, { by: times }) => ({ x: w.value("close") * times }),
+  });
+});
+
+const inserting = new StreamInput({
+  name: "bars",
+  symbols: ["A", "B"],
+  interval: "1m",
+  period: 5,
+  schema: price,
+  onLate: "insert",
+});
+
+/** Trades: some of one time, some late, some there already, off the grid too. */
+const trades = fc.array(
+  fc.record({
+    skip: fc.constantFrom(m, m, m, m, 0, 2 * m, -m, 7_000),
+    seq: fc.integer({ min: 0, max: 2 }),
+    close: fc.integer({ min: -9, max: 9 }),
+  }),
+  { minLength: 1, maxLength: 150 },
+);
+
+/** What a task has come to: outputs, counts, and the rows that its windows hold. */
+function stateOf(run: TaskRun): unknown {
+  const { store } = run.task.streamOf(0);
+  const rows = store.rows[0]!;
+  const end = store.ends[0]!;
+  const held = [0, store.stride].map((at) => store.values.slice(at + end - rows, at + end));
+  return [run.take(), run.task.counts(), held, store.stamps[0], store.closes[0]];
+}
+
+// Nodes in the loop, nodes that are called, and nodes that need the plain loop.
+test.each([
+  ["3 nodes", [both]],
+  ["6 nodes", [both, ...more]],
+  ["a coarser node", [both, wide]],
+  ["late ones inserted", [zscore(inserting, "close", { length: 4 })]],
+])("batches of any length come to what the plain loop does row by row: %s", (_, nodes) => {
+  const lengths = fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1 });
+  fc.assert(
+    fc.property(trades, lengths, fc.boolean(), (steps, cuts, isPoisoning) => {
+      const batch = rowsOf(steps.map(({ close }) => [0, close]));
+      let ts = 100 * m;
+      for (const [i, { skip, seq }] of steps.entries()) {
+        ts += skip;
+        batch.ts[i] = ts;
+        batch.seq[i] = seq;
+      }
+      const batches = new TaskRun(nodes, { isPoisoning });
+      const plain = new TaskRun(nodes, { isPoisoning, isInterpreted: true });
+      for (let from = 0, turn = 0; from < batch.count; turn += 1) {
+        const to = Math.min(batch.count, from + cuts[turn % cuts.length]!);
+        batches.task.streamOf(0).takeColumns(0, batch, from, to);
+        from = to;
+      }
+      takeEach(plain, batch);
+      expect(stateOf(batches)).toEqual(stateOf(plain));
+    }),
+  );
+});
+
+function takeEach(run: TaskRun, batch: ColumnBatch): void {
+  const loop = run.task.streamOf(0);
+  for (let i = 0; i < batch.count; i += 1) {
+    const at = loop.store.reserve(0);
+    loop.store.values[at] = batch.ts[i]!;
+    loop.store.values[at + loop.store.stride] = batch.columns[0]![i]!;
+    loop.take(0, at, batch.seq[i]!);
+  }
+}
