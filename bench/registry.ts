@@ -1,5 +1,6 @@
 import { chain } from "./compute/chain.bench.ts";
 import { codeIdentity, nodeId } from "./compute/ids.bench.ts";
+import { share } from "./compute/share/share.bench.ts";
 import { window } from "./compute/window.bench.ts";
 import { type MicroSuite, type Suite, suiteOf } from "./harness.ts";
 import { klineWindowSuites } from "./kline-window/bench.ts";
@@ -31,6 +32,7 @@ export const microSuites: readonly MicroSuite[] = [
 /** Everything that `bun run bench` knows, in the order of its table. */
 export const suites: readonly Suite[] = [
   ...microSuites.map(suiteOf),
+  share,
   backtest,
   checkpoint,
   ...growthSuites,

@@ -6,7 +6,7 @@ import { type Results } from "./results.ts";
 const none = "–";
 
 /**
- * One table of all suites. Each of ours stands beside the suite's first baseline and first limit;
+ * One table of all suites. Each of ours stands beside the suite's first baseline and the next limit;
  * with `before`, also beside itself in the last run (above 1: faster now).
  */
 export function tableOf(found: Results, before: Results | undefined): string {
@@ -35,7 +35,8 @@ export function tableOf(found: Results, before: Results | undefined): string {
 /** How many times as fast as the baseline, and which share of the limit's speed. */
 function besides(row: Measured, rows: readonly Measured[]): readonly [string, string] {
   const baseline = rows.find(({ role }) => role === "baseline");
-  const limit = rows.find(({ role }) => role === "limit");
+  const limits = rows.filter(({ role }) => role === "limit");
+  const limit = limits.find((one) => rows.indexOf(one) > rows.indexOf(row)) ?? limits[0];
   return [
     baseline === undefined ? none : timesText(baseline, row),
     limit === undefined ? none : shareText(limit, row),

@@ -38,6 +38,15 @@ test("the table shows ours beside the baseline and the limit", () => {
   expect(theirs).toEqual(["baseline: theirs", "2.00 M", "500", "–", "–", ""]);
 });
 
+test("with several limits each of ours stands beside the next one", () => {
+  const second: readonly Measured[] = [
+    { name: "more", role: "ours", nsPerRecord: 40 },
+    { name: "disk", role: "limit", nsPerRecord: 20 },
+  ];
+  const lines = cellsOf(tableOf({ walk: resultOf([...rows, ...second]) }, undefined));
+  expect([lines[1]![4], lines[4]![4]]).toEqual(["25 %", "50 %"]);
+});
+
 test("a comparison says how many times as fast as before, for those that were there", () => {
   const before = { walk: resultOf([{ ...rows[0]!, nsPerRecord: 30 }]) };
   const [, mine, theirs] = cellsOf(tableOf({ walk: resultOf(rows) }, before));
