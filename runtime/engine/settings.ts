@@ -8,6 +8,8 @@ import { Interval } from "../core/interval.ts";
 
 /** Threads of a run, at most. */
 const threadsMax = 256;
+/** Longest limit of an outage: a week; to wait longer, set none. */
+const outageMsLimit = 604_800_000;
 /** Symbols of a run, at most. */
 const symbolsMax = 10_000;
 const secondsBelow = 100_000_000_000;
@@ -87,6 +89,13 @@ export const runSettings = z.strictObject({
     .max(threadsMax)
     .optional()
     .describe("Worker threads; default one per core, fewer for a short replay"),
+  outageMsMax: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(outageMsLimit)
+    .optional()
+    .describe("How long a store that is down is waited for, ms; default: until it is up"),
   refetch: flag.default(false).describe("Forget stored bars of the range and fetch them again"),
   transport: z.string().optional().describe("Where a live run reads and writes: kafka://HOST:PORT"),
   deployment: z.string().optional().describe("Name a live run's state is kept under"),
@@ -128,6 +137,7 @@ const environmentNames: Readonly<Record<string, keyof RunSettings | undefined>> 
   QMTL_OFFSET_RESET: "offsetReset",
   QMTL_METRICS_PORT: "metricsPort",
   QMTL_BINANCE_URL: "binanceUrl",
+  QMTL_OUTAGE_MS_MAX: "outageMsMax",
   // Read elsewhere: recorded data and long runs of the tests, downloaded servers, log level.
   QMTL_RECORDED_DATA: undefined,
   QMTL_SOAK: undefined,

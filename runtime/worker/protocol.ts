@@ -36,6 +36,8 @@ export interface ReplayOrder {
   readonly ids: readonly string[];
   readonly history: ConnectorRef;
   readonly isSimulated: boolean;
+  /** How long a history store that is down is waited for, ms; undefined: until it is up. */
+  readonly outageMsMax: number | undefined;
   readonly components: readonly Component[];
   /** Range of each root, in the order of the components' roots. */
   readonly ranges: readonly TimeRange[];

@@ -1,10 +1,6 @@
-import { type ConnectorIndex, openByRef } from "../../contract/connector.ts";
+import { type ConnectorIndex } from "../../contract/connector.ts";
 import { type Exchange } from "../../contract/exchange.ts";
-import {
-  type HistoryStore,
-  type OpenHistoryStore,
-  type TimeRange,
-} from "../../contract/history-store.ts";
+import { type HistoryStore, type TimeRange } from "../../contract/history-store.ts";
 import { QmtlError } from "../../core/errors.ts";
 import { Interval } from "../../core/interval.ts";
 import { type Graph } from "../../graph/graph.ts";
@@ -16,11 +12,11 @@ import {
   type StrategyRef,
 } from "../../graph/strategy.ts";
 import { type ProfilePhase } from "../../worker/node-profile.ts";
+import { openLastingHistory } from "../../worker/outage/lasting-history.ts";
 import { type TaskCounts } from "../../worker/protocol.ts";
 import { missingIn } from "../coverage.ts";
 import { type Profile, phaseSeconds, profileOf } from "../profile.ts";
 import { historyDefault, historyRecordedDefault, type RunSettings } from "../settings.ts";
-import { untilUp } from "../until-up.ts";
 import { backfillStreams, type StreamFill, streamRoots } from "./backfill-streams.ts";
 import { equityOf } from "./equity.ts";
 import { chooseExchange, openStandIn } from "./exchange-choice.ts";
@@ -195,15 +191,10 @@ async function openStore(
   signal: AbortSignal,
 ): Promise<HistoryStore> {
   const ref = run.connectors.refOf("history", run.history);
-  const door = await openByRef<OpenHistoryStore>(ref);
-  return await untilUp(
-    {
-      url: ref.url,
-      open: async () => await door(ref.url, { mode: "write", isSimulated }, signal),
-      onNote: (text) => run.onProgress({ kind: "note", text }),
-    },
-    signal,
-  );
+  const options = { mode: "write", isSimulated } as const;
+  const onNote = (text: string): void => run.onProgress({ kind: "note", text });
+  const limitMs = run.settings.outageMsMax;
+  return await openLastingHistory({ ref, options, onNote, limitMs }, signal);
 }
 
 /** @throws QmtlError CONFIG_INVALID if two streams name different stores and no setting decides. */

@@ -51,6 +51,7 @@ export async function replayAll(
     history: run.connectors.refOf("history", run.history),
     state: stateOf(run),
     isSimulated: input.isSimulated,
+    outageMsMax: run.settings.outageMsMax,
     isPoisoning: ["development", "test"].includes(process.env["NODE_ENV"] ?? ""),
   };
   const name = `${run.strategy.name}-backtest/0`;

@@ -1,6 +1,6 @@
 import { type ConnectorRef, openByRef } from "../../contract/connector.ts";
 import { type OpenStateStore } from "../../contract/state-store.ts";
-import { untilUp } from "../until-up.ts";
+import { untilUp } from "../../worker/outage/until-up.ts";
 import { type Backtest } from "./backtest.ts";
 
 /** `memory:` ends with the run: there is nothing to go on from, and no checkpoint is made. */
@@ -19,7 +19,11 @@ export async function checkState(run: Backtest, signal: AbortSignal): Promise<vo
   const open = await openByRef<OpenStateStore>(ref);
   const onNote = (text: string): void => run.onProgress({ kind: "note", text });
   const { url } = ref;
-  const state = await untilUp({ url, onNote, open: async () => await open(url, signal) }, signal);
+  const limitMs = run.settings.outageMsMax;
+  const state = await untilUp(
+    { url, onNote, limitMs, open: async () => await open(url, signal) },
+    signal,
+  );
   for (const text of state.warnings) onNote(text);
   await state.close();
 }

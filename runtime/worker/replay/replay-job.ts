@@ -1,9 +1,8 @@
 import { type MessagePort } from "node:worker_threads";
-import { openByRef } from "../../contract/connector.ts";
-import { type OpenHistoryStore } from "../../contract/history-store.ts";
 import { type ErrorData, QmtlError, toErrorData } from "../../core/errors.ts";
 import { type Root } from "../../graph/components.ts";
 import { prepareHere } from "../../graph/strategy.ts";
+import { openLastingHistory } from "../outage/lasting-history.ts";
 import { type NodeRows, type ReplayOrder, type TaskCounts } from "../protocol.ts";
 import { runReplay } from "./replay-run.ts";
 import { openState, replayCheckpoints } from "./replay-state.ts";
@@ -55,9 +54,12 @@ export async function runReplayJob({ order, port }: ReplayJob): Promise<ReplayEn
   };
   try {
     const { graph } = await prepareHere(order.strategy, order.flags, order.ids);
-    const open = await openByRef<OpenHistoryStore>(order.history);
     const options = { mode: "read", isSimulated: order.isSimulated } as const;
-    const store = await open(order.history.url, options, stopping.signal);
+    const onNote = (text: string): void => tell({ kind: "note", text });
+    const store = await openLastingHistory(
+      { ref: order.history, options, onNote, limitMs: order.outageMsMax },
+      stopping.signal,
+    );
     const state = await openState(order.state, stopping.signal);
     try {
       const counts = await runReplay(
@@ -71,7 +73,7 @@ export async function runReplayJob({ order, port }: ReplayJob): Promise<ReplayEn
             tell({ kind: "rows", outputs: rows });
           },
           onRows: (root, rows) => tell({ kind: "progress", root, rows }),
-          onNote: (text) => tell({ kind: "note", text }),
+          onNote,
           drain: async () => await untilInFlight(outputsInFlightMax - 1),
           settle: async () => await untilInFlight(0),
         },

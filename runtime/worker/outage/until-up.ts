@@ -1,10 +1,10 @@
-import { systemClock } from "../core/clock.ts";
-import { errorText, hasCode } from "../core/errors.ts";
+import { systemClock } from "../../core/clock.ts";
+import { errorText, hasCode } from "../../core/errors.ts";
 
 const pauseMsFirst = 250;
 const pauseMsMax = 5_000;
 /** Silence after which an attempt is named although it goes on: a connector tries by itself, too. */
-const silenceMsMax = 2_000;
+const silenceMsDefault = 2_000;
 
 /** What may be down, and how it is opened. */
 export interface Dependency<T> {
@@ -13,19 +13,25 @@ export interface Dependency<T> {
   readonly open: () => Promise<T>;
   /** Gets one line when it is down, and one when it is up again. */
   readonly onNote: (text: string) => void;
+  /** How long it is waited for; undefined: until it is up. */
+  readonly limitMs?: number | undefined;
+  /** Silence of an attempt after which it is named. */
+  readonly silenceMsMax?: number;
 }
 
 /**
  * Opens what may be down: names it in one line, tries again with growing pauses until it is up,
  * and says so.
  *
- * @throws what `open` throws for any other reason, and the signal's reason.
+ * @throws what `open` throws for any other reason, or last before `limitMs` is over; the signal's
+ *   reason.
  */
 export async function untilUp<T>(
-  { url, open, onNote }: Dependency<T>,
+  { url, open, onNote, limitMs, silenceMsMax = silenceMsDefault }: Dependency<T>,
   signal: AbortSignal,
 ): Promise<T> {
   const shown = url.replace(/\/\/[^@/]*@/, "//***@");
+  const endMs = systemClock.now() + (limitMs ?? Number.POSITIVE_INFINITY);
   let pauseMs = pauseMsFirst;
   let isNamed = false;
   const name = (reason: string): void => {
@@ -40,6 +46,7 @@ export async function untilUp<T>(
       return opened;
     } catch (error) {
       if (!hasCode(error, "STORE_UNAVAILABLE", "TRANSPORT_UNAVAILABLE")) throw error;
+      if (systemClock.now() + pauseMs > endMs) throw error;
       name(errorText(error));
     } finally {
       clearTimeout(timer);

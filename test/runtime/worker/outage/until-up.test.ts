@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { untilUp } from "../../../runtime/engine/until-up.ts";
-import { QmtlError } from "../../../runtime/index.ts";
-import { failureOf } from "../../contract/failure-of.ts";
+import { QmtlError } from "../../../../runtime/index.ts";
+import { untilUp } from "../../../../runtime/worker/outage/until-up.ts";
+import { failureOf } from "../../../contract/failure-of.ts";
 
 const url = "redis://user:secret@127.0.0.1:6379";
 const down = () => new QmtlError("STORE_UNAVAILABLE", "Cannot reach 127.0.0.1:6379: refused");
@@ -79,4 +79,12 @@ test("what waiting can't mend passes at once, and an abort ends the wait with it
   const reason = new Error("enough");
   abort.abort(reason);
   expect(await waiting).toBe(reason);
+});
+
+test("with a limit the last error passes once the next try would come after it", async () => {
+  const onNote = (): undefined => undefined;
+  const { open, triedMs } = failing(down(), down(), down(), down(), down());
+  const failure = await failureOf(untilUp({ url, onNote, open, limitMs: 400 }, signal()));
+  expect(failure).toMatchObject({ code: "STORE_UNAVAILABLE" });
+  expect(triedMs).toHaveLength(2);
 });
