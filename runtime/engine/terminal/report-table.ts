@@ -5,7 +5,7 @@ import { type BacktestReport, type NodeReport, type StreamReport } from "../back
 import { barsIn } from "../coverage.ts";
 import { historyDefault } from "../settings.ts";
 import { renderEquity } from "./equity-table.ts";
-import { newTable, right } from "./table.ts";
+import { newTable, right, timeText } from "./table.ts";
 
 /** Ranges listed in full per stream; the rest is counted. */
 const rangesListedMax = 5;
@@ -159,11 +159,4 @@ function count(value: number): string {
 function numberText(value: number): string {
   if (Number.isNaN(value)) return "–";
   return String(Number.isInteger(value) ? value : Number(value.toPrecision(8)));
-}
-
-function timeText(ms: number): string {
-  return new Date(ms)
-    .toISOString()
-    .replace("T", " ")
-    .replace(/(:00)?\.000Z$/, "");
 }

@@ -1,9 +1,9 @@
 import { defineCommand } from "citty";
-import Table from "cli-table3";
 import { type HistoryStore, type Series, type TimeRange } from "../../../contract/history-store.ts";
 import { Interval } from "../../../core/interval.ts";
 import { barsIn, intersectRanges, missingIn } from "../../../engine/coverage.ts";
 import { resolveSettings } from "../../../engine/settings.ts";
+import { newTable, right, timeText } from "../../../engine/terminal/table.ts";
 import { runGuarded } from "../../guard.ts";
 import { hullOf, type SeriesFlags, selectSeries, seriesArgs } from "./select.ts";
 import { iso, printArgs, type StoreFlags, withStore } from "./store.ts";
@@ -32,14 +32,24 @@ export const listCommand = defineCommand({
           console.log(JSON.stringify(rows, null, 2));
           return;
         }
-        const table = new Table({
-          head: ["node", "name", "key", "interval", "bars", "from", "to", "gaps"],
-          style: { head: [], border: [], compact: true },
-        });
+        // A node's own rows may be fewer: it can be silent at a bar that it has seen.
+        const table = newTable([
+          "node",
+          "name",
+          "key",
+          "interval",
+          "bars covered",
+          "from",
+          "to",
+          "gaps",
+        ]);
         for (const { nodeId, name = "", key, interval, have, empty } of rows) {
-          const bars = barsIn(have, Interval.of(interval));
-          const [first, last] = [have[0]?.start, have.at(-1)?.end];
-          table.push([nodeId, name, key, interval, bars, iso(first), iso(last), empty.length]);
+          const bars = right(barsIn(have, Interval.of(interval)).toLocaleString("en"));
+          const [first, last] = [have[0]?.start, have.at(-1)?.end].map((ms) =>
+            ms === undefined ? "" : timeText(ms),
+          );
+          const gaps = right(empty.length.toLocaleString("en"));
+          table.push([nodeId, name, key, interval, bars, first, last, gaps]);
         }
         console.log(table.toString());
       });
