@@ -11,6 +11,8 @@ export interface BenchCase {
   readonly rows: number;
   /** What `run` must return: work that is dropped or wrong shows here. */
   readonly digest: number;
+  /** What the table says beside the numbers, such as what is asked. */
+  readonly note?: string;
   run(): number | Promise<number>;
 }
 
@@ -76,10 +78,11 @@ export function suiteOf(micro: MicroSuite): Suite {
             found[i]!.push(await measureOnce(one, options.timeMs / rounds, signal));
           }
         }
-        return open.cases.map(({ name, role }, i) => ({
+        return open.cases.map(({ name, role, note }, i) => ({
           name,
           role,
           nsPerRecord: Math.min(...found[i]!),
+          ...(note === undefined ? {} : { note }),
         }));
       } finally {
         await open.close?.();

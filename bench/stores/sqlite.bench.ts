@@ -58,6 +58,7 @@ export const sqliteWrite: MicroSuite = {
         {
           name: "sqlite write",
           role: "ours",
+          note: "asked ≥ 2 × a row per bar",
           rows,
           digest: rows,
           run: async () => await writeLap(store, chunks),

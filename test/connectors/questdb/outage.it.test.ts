@@ -8,6 +8,8 @@ import { TcpProxy } from "../../harness/tcp-proxy.ts";
 import { bars, barsIn, barsOf, newSeries, numbers, query, signal } from "./klines.ts";
 
 const write = { mode: "write", isSimulated: false } as const;
+/** How long a server stays frozen. */
+const frozenMs = process.env["QMTL_SOAK"] === "1" ? 15_000 : 500;
 const pageOf = (from: number, to: number) => ({
   rows: barsOf(from, to),
   have: [bars(from, to)],
@@ -164,7 +166,7 @@ describeWithServers(["questdb"], "QuestDB behind a bad network", (started) => {
     const writing = store.persist(series, pageOf(5, 10), signal());
     const reading = barsIn(store, series);
     const frozen = (async () => {
-      await Bun.sleep(500);
+      await Bun.sleep(frozenMs);
       return "frozen";
     })();
     expect(await Promise.race([writing, reading, frozen])).toBe("frozen");

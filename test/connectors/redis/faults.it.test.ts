@@ -219,6 +219,7 @@ describeWithServers(["redis"], "redis:// when the server fails", () => {
     const reason = new Error("enough");
     abort.abort(reason);
     expect(await waiting).toBe(reason);
+    if (process.env["QMTL_SOAK"] === "1") await Bun.sleep(15_000);
     redis.thaw();
     const again = await store.commit(task, commitOf(epoch, 1), signal);
     // The acquires that timed out took effect when the server thawed, or not yet.
