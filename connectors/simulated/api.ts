@@ -1,4 +1,5 @@
 import { Interval, intervalNames } from "../../runtime/index.ts";
+import { quoteAssets } from "./market/generator.ts";
 import { type Market, pageText, type TimeUnit } from "./market/market.ts";
 
 /** 2017-01-01: earlier bounds are moved here. */
@@ -17,7 +18,6 @@ const exchangeInfoParams = [
   "showPermissionSets",
   "symbolStatus",
 ];
-const quoteAssets = ["USDT", "USDC", "FDUSD", "TUSD", "BTC", "ETH", "BNB", "EUR", "TRY"];
 
 /** A request that the exchange refuses with HTTP 400 and `{code, msg}`. */
 export class ApiRefusal extends Error {

@@ -1,6 +1,10 @@
 import { type Interval } from "../../../runtime/index.ts";
 import { type BarSeries, type Market, type TimeUnit, timesOf } from "./market.ts";
 
+/** What symbols are priced in: `BTCUSDT` is BTC in USDT. */
+export const quoteAssets =
+  "USDT USDC FDUSD TUSD BUSD USD1 BTC ETH BNB EUR GBP TRY BRL JPY AUD MXN ARS PLN ZAR".split(" ");
+
 /** Prices at which the walks of well-known symbols are centred. */
 const centres: Readonly<Record<string, number>> = {
   BTCUSDT: 60_000,
@@ -16,7 +20,7 @@ const centres: Readonly<Record<string, number>> = {
   LTCUSDT: 80,
   TRXUSDT: 0.13,
 };
-const symbolPattern = /^[A-Z0-9]{5,20}$/;
+const symbolPattern = new RegExp(String.raw`^[A-Z0-9]{1,15}(${quoteAssets.join("|")})$`);
 
 /** Deviation of the log price in one second: 0.05 % a minute, 1.9 % a day. */
 const deviationPerSecond = 6.5e-5;

@@ -184,7 +184,7 @@ test("beyond the limit comes 429 until the minute's end, then 418 for those who 
   expect(await ask()).toEqual([200, null]);
 });
 
-test("exchangeInfo lists symbols and the limits; any well-formed symbol is traded", async () => {
+test("exchangeInfo lists symbols and the limits; any asset is traded for a known one", async () => {
   const simulator = await start({ weightPerMinute: 1_200 });
   const response = await fetch(
     `${simulator.url}/api/v3/exchangeInfo?symbols=["ETHUSDT","ABCUSDC"]`,
@@ -198,6 +198,10 @@ test("exchangeInfo lists symbols and the limits; any well-formed symbol is trade
     ["ETHUSDT", "ETH", "USDT"],
     ["ABCUSDC", "ABC", "USDC"],
   ]);
+  for (const symbol of ["NOSUCH", "USDT", "BTCUSDTX"]) {
+    const refused = await fetch(`${simulator.url}/api/v3/exchangeInfo?symbol=${symbol}`);
+    expect(await refused.json()).toEqual({ code: -1121, msg: "Invalid symbol." });
+  }
 });
 
 test("answers are zipped for those who ask, and only long ones", async () => {
