@@ -9,14 +9,16 @@ const name = z
   )
   .describe("Empty: fresh data for this opener. A name: shared by the openers of this thread");
 
+const bytes = z.coerce
+  .number()
+  .int()
+  .min(1_024)
+  .max(2 ** 40);
+
 /** `memory:` as a history store. */
 export const memoryHistoryConfig = z.strictObject({
   name,
-  bytesMax: z.coerce
-    .number()
-    .int()
-    .min(1_024)
-    .max(2 ** 40)
+  bytesMax: bytes
     .default(2 ** 30)
     .describe("Bytes of rows kept, in bytes; a page beyond is refused with STORE_FULL"),
 });
@@ -24,11 +26,7 @@ export const memoryHistoryConfig = z.strictObject({
 /** `memory:` as a state store. */
 export const memoryStateConfig = z.strictObject({
   name,
-  bytesMax: z.coerce
-    .number()
-    .int()
-    .min(1_024)
-    .max(2 ** 40)
+  bytesMax: bytes
     .default(2 ** 30)
     .describe("Bytes of state kept, in bytes; a write beyond is refused with STORE_FULL"),
 });
@@ -36,11 +34,7 @@ export const memoryStateConfig = z.strictObject({
 /** `memory:` as a transport. */
 export const memoryTransportConfig = z.strictObject({
   name,
-  bytesMax: z.coerce
-    .number()
-    .int()
-    .min(1_024)
-    .max(2 ** 40)
+  bytesMax: bytes
     .default(2 ** 26)
     .describe("Bytes kept per partition; the oldest go first, as with Kafka's retention.bytes"),
   batchBytesMax: z.coerce
