@@ -160,18 +160,21 @@ class RedisState implements StateStore {
   async *#pieces(read: PiecesRead, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
     const { action, task, epoch, commands, count } = read;
     const coming: Promise<unknown>[] = [];
+    const ask = (command: Request | undefined): void => {
+      if (command === undefined) return;
+      const reply = this.#one(action, command, signal);
+      // Those behind one that fails are never looked at.
+      reply.catch(() => undefined);
+      coming.push(reply);
+    };
+    let next = 0;
     let found = 0;
-    for (let next = 0; next < commands.length || coming.length > 0; ) {
-      for (; next < commands.length && coming.length <= readAheadMax; next += 1) {
-        const reply = this.#one(action, commands[next] ?? { name: "PING", args: [] }, signal);
-        // Those behind one that fails are never looked at.
-        reply.catch(() => undefined);
-        coming.push(reply);
-      }
-      for (const piece of listOf(await coming.shift())) {
-        found += 1;
-        yield piece;
-      }
+    while (next <= readAheadMax) ask(commands[next++]);
+    while (coming.length > 0) {
+      const pieces = listOf(await coming.shift());
+      ask(commands[next++]);
+      found += pieces.length;
+      yield* pieces;
     }
     if (count === 0) return;
     const { meta } = taskKeys(task);
