@@ -13,13 +13,13 @@ export type ChainStep = (slot: number, close: number) => void;
 /** Nodes above which one generated function costs more memory than it saves time. */
 const inlineMax = 64;
 
-/** True if generated code covers the node: the stream's own interval all through, `skip`. */
+/** True if generated code covers the node: the stream's own interval all through, not `fail`. */
 function isPlain(stream: GraphNode, { call }: ChainedCall): boolean {
   const { interval, onMissing, inputs } = call.node;
   return (
     interval === stream.interval &&
     interval.isFixed &&
-    onMissing === "skip" &&
+    onMissing !== "fail" &&
     inputs.every(({ isCoarser }) => !isCoarser)
   );
 }
@@ -130,9 +130,10 @@ function blockOf(
     lines.push(`if (here${i}[k] === 0) ${leave}`);
   }
   // The stream's own newest bar is the one that closes now.
-  for (const [q, { from }] of node.inputs.entries()) {
-    if (from !== stream.index) lines.push(`if (closes${i}_${q}[k] !== close) ${leave}`);
-  }
+  const isStale = node.inputs.map(({ from }, q) =>
+    from === stream.index ? "false" : `closes${i}_${q}[k] !== close`,
+  );
+  lines.push(`if (${isStale.join(node.onMissing === "last" ? " && " : " || ")}) ${leave}`);
   for (const [q, { from, lookback }] of node.inputs.entries()) {
     lines.push(
       from === stream.index

@@ -39,6 +39,25 @@ const count = new Operator({
     return state[0] % 3 !== 0;
   },
 });
+const holding = new Join({
+  name: "holding",
+  inputs: { count, z },
+  onMissing: "last",
+  schema: { x: "f64" },
+  compute: ({ count: counted, z: score }, _params, { time }) => ({
+    x: counted.value("n") + score.value("z") + time,
+  }),
+});
+const beside = new Join({
+  name: "beside",
+  inputs: { count, bars },
+  lookback: { bars: 2 },
+  onMissing: "last",
+  schema: { x: "f64" },
+  compute: ({ count: counted, bars: all }) => ({
+    x: counted.value("close") - all.value("close", -2),
+  }),
+});
 const half = new Node({
   name: "half",
   input: onlyA,
@@ -58,7 +77,7 @@ const history = fc.array(
 test("generated and plain loop emit the same records in the same order per node", () => {
   fc.assert(
     fc.property(history, fc.boolean(), (steps, isPoisoning) => {
-      const nodes = [count, half];
+      const nodes = [count, half, holding, beside];
       const generated = new TaskRun(nodes, { isPoisoning });
       const plain = new TaskRun(nodes, { isPoisoning, isInterpreted: true });
       const at = { A: 0, B: 0 };
