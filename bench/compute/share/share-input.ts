@@ -14,8 +14,8 @@ export type Order = "keys" | "minutes";
 export interface ShareInput {
   readonly batch: ColumnBatch;
   readonly key: Int32Array;
-  /** Rows that are handed over in one call: of one key. */
-  readonly runs: readonly { readonly slot: number; readonly from: number; readonly to: number }[];
+  /** Rows are handed over in calls of rows of one key: where each call ends. */
+  readonly ends: Int32Array;
   /** Adding it to every ts gives the next lap. */
   readonly lapMs: number;
 }
@@ -46,19 +46,17 @@ export function makeShareInput(minutes: number, order: Order): ShareInput {
       batch.columns[5]![row] = startMs + (minute + 1) * minuteMs - 1;
     }
   }
-  return { batch, key, runs: runsOf(key, minutes, order), lapMs: minutes * minuteMs };
+  return { batch, key, ends: endsOf(minutes, order), lapMs: minutes * minuteMs };
 }
 
-function runsOf(key: Int32Array, minutes: number, order: Order): ShareInput["runs"] {
-  const most = order === "keys" ? batchRows : 1;
-  const runs: { slot: number; from: number; to: number }[] = [];
-  for (let from = 0; from < key.length; ) {
-    const end = order === "keys" ? (Math.floor(from / minutes) + 1) * minutes : key.length;
-    const to = Math.min(end, from + most);
-    runs.push({ slot: key[from]!, from, to });
-    from = to;
+function endsOf(minutes: number, order: Order): Int32Array {
+  const count = minutes * keyCount;
+  if (order === "minutes") return Int32Array.from({ length: count }, (_, row) => row + 1);
+  const ends: number[] = [];
+  for (let end = 0; end < count; ends.push(end)) {
+    end = Math.min(end + batchRows, (Math.floor(end / minutes) + 1) * minutes);
   }
-  return runs;
+  return Int32Array.from(ends);
 }
 
 /** Moves all bars on by a lap. */

@@ -95,14 +95,19 @@ export function sinkTo(collectors: readonly Collector[]): OutputSink {
 
 function throughTask(
   nodes: readonly Upstream[],
-  { batch, runs }: ShareInput,
+  { batch, ends, key }: ShareInput,
   sink: OutputSink,
 ): () => void {
   const graph = buildGraph(nodes.map(({ declaration }) => declaration));
   const task = new Task({ graph, owns: () => true, isPoisoning: false, sink });
   const stream = task.streamOf(0);
   return () => {
-    for (const { slot, from, to } of runs) stream.takeColumns(slot, batch, from, to);
+    let from = 0;
+    for (let call = 0; call < ends.length; call += 1) {
+      const to = ends[call]!;
+      stream.takeColumns(key[from]!, batch, from, to);
+      from = to;
+    }
     task.flush();
   };
 }
