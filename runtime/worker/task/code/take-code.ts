@@ -48,7 +48,7 @@ export function compileTake(
   // The IDs keep other nodes' functions out of what the engine learns of this text.
   const text = `"use strict"; /* ${parts.ids.join(" ")} */ ${inline?.outer ?? ""}
 ${takeRowText(stream, parts, inline)}
-${takeOneText(parts)}
+${takeOneText(stream, parts, inline)}
 ${copyText}
 ${takeColumnsText(stream, parts, inline)}
 return { takeRow, takeColumns };`;
@@ -66,11 +66,29 @@ function valuesOf(parts: TakeParts): Readonly<Record<string, unknown>> {
 
 /** One record that lies at the reserved place. */
 function takeRowText(stream: GraphNode, parts: TakeParts, chain: ChainCode | undefined): string {
-  const { output, closeThrough } = parts;
-  const { store, taps } = output;
   return `function takeRow(k, at, seq) {
 const ts = a[at];
-if (rows[k] !== 0 && !(ts > a[at - 1]) && (ts < a[at - 1] || seq <= lastSeq[k])) {
+${rowText(stream, parts, chain)}
+}`;
+}
+
+/** One row of a batch: as `takeRow`, in one piece, for a call costs as much as a light node. */
+function takeOneText(stream: GraphNode, parts: TakeParts, chain: ChainCode | undefined): string {
+  const { columnCount, slotSize, stride } = parts.output.store;
+  const write = columnsBut(columnCount, (i) => `a[at + ${(i + 1) * stride}] = c[${i}][row];`);
+  return `function takeOne(k, batch, row) {
+const end = ends[k], c = batch.columns, ts = batch.ts[row], seq = batch.seq[row];
+const at = end === ${stride} ? store.reserve(k) : k * ${slotSize} + end;
+a[at] = ts; ${write}
+${rowText(stream, parts, chain)}
+}`;
+}
+
+/** What follows where a record with `ts` and `seq` lies at `at`. */
+function rowText(stream: GraphNode, parts: TakeParts, chain: ChainCode | undefined): string {
+  const { output, closeThrough } = parts;
+  const { store, taps } = output;
+  return `if (rows[k] !== 0 && !(ts > a[at - 1]) && (ts < a[at - 1] || seq <= lastSeq[k])) {
 late(k, at, seq); return; }
 ${closeThrough === undefined ? "" : "closeThrough(k, ts);"}
 const last = closes[k], close = ${closeText(stream, parts, "at")};
@@ -79,8 +97,7 @@ ends[k] += 1; rows[k] = held; stamps[k] += 1; closes[k] = close; lastSeq[k] = se
 counts.accepted += 1;
 const stamp = stamps[k] | 0, top = at + 1;
 ${taps.length === 0 ? "" : "output.tell(k, close, at);"}
-${chain === undefined ? "step(k, close);" : guarded(chain)}
-}`;
+${chain === undefined ? "step(k, close);" : guarded(chain)}`;
 }
 
 /**
@@ -95,18 +112,6 @@ a[i + shift] = from[i]; a[i + shift + 1] = from[i + 1];
 a[i + shift + 2] = from[i + 2]; a[i + shift + 3] = from[i + 3]; }
 for (; i < end; i += 1) a[i + shift] = from[i];
 }`;
-
-/** One row of a batch. */
-function takeOneText({ output }: TakeParts): string {
-  const { columnCount, slotSize, stride } = output.store;
-  const write = columnsBut(columnCount, (i) => `a[at + ${(i + 1) * stride}] = c[${i}][row];`);
-  return `function takeOne(k, batch, row) {
-const end = ends[k], c = batch.columns;
-const at = end === ${stride} ? store.reserve(k) : k * ${slotSize} + end;
-a[at] = batch.ts[row]; ${write}
-takeRow(k, at, batch.seq[row]);
-}`;
-}
 
 /**
  * Rows of a batch. Those that come one after the other are copied column by column: they are no rows
