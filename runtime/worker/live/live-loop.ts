@@ -175,11 +175,11 @@ export class LiveLoop {
   }
 
   async #contextOf(signal: AbortSignal): Promise<LiveTaskContext> {
-    const { deployment, inputs, outputs, pace } = this.#order;
+    const { deployment, inputs, outputs, pace, run, state } = this.#order;
     const { forwards, graph } = this.#staged;
     const sends = outputs.length + forwards.length;
     const producer = await nameProducer(this.#transport, sends, signal);
-    const source = forwardSource(deployment);
+    const source = forwardSource(state === undefined ? `${deployment} ${run}` : deployment);
     const forwarding =
       forwards.length === 0
         ? undefined
@@ -255,9 +255,8 @@ export class LiveLoop {
   }
 
   async #loop(signal: AbortSignal): Promise<void> {
-    if (this.#isDone()) return;
-    let pending = this.#fetch(signal);
-    while (!signal.aborted) {
+    let pending = this.#isDone() ? noAnswers : this.#fetch(signal);
+    while (!signal.aborted && !this.#isDone()) {
       const started = performance.now();
       const answers = await this.#answersOf(pending, signal);
       this.#row.add("fetchMs", performance.now() - started);
@@ -271,16 +270,18 @@ export class LiveLoop {
       await this.#turn(answers);
       if (this.#quarantined.length > 0) await this.#release();
       this.#meter?.enter("fetch");
-      if (this.#isDone()) break;
     }
-    if (this.#forwards !== undefined && !signal.aborted) await this.#drain(pending, signal);
+    if (this.#forwards === undefined || signal.aborted) return;
+    // Fetches never overlap; what this one brings is fetched once more if it is for a join.
+    await this.#answersOf(pending, signal);
+    await this.#drain(signal);
   }
 
-  /** V6: the last records go through the joins; `pending` is the fetch that is on its way. */
-  async #drain(pending: Promise<readonly FetchedBytes[]>, signal: AbortSignal): Promise<void> {
-    const answers = await this.#answersOf(pending, signal);
-    // Of the inputs nothing more is taken.
-    await this.#turn(answers.filter(({ topic }) => !this.#isInput(topic)));
+  /**
+   * V6: the last records go through the joins. Everything that goes to a depth is acknowledged when
+   * the gate opens, so a thread that dies here leaves nothing that the others would have to wait for.
+   */
+  async #drain(signal: AbortSignal): Promise<void> {
     const depths = Math.max(...this.#staged.stages.map(({ depth }) => depth));
     for (let depth = 1; depth <= depths; depth += 1) {
       await this.#forwards?.idle();
@@ -478,6 +479,8 @@ export class LiveLoop {
 function isStop(error: unknown, signal: AbortSignal): boolean {
   return signal.aborted && (error === signal.reason || hasCode(error, "ABORTED"));
 }
+
+const noAnswers: Promise<readonly FetchedBytes[]> = Promise.resolve([]);
 
 /** A producer's name, where the transport gives one and something is published. */
 async function nameProducer(

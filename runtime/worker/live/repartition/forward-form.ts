@@ -89,9 +89,9 @@ export class ForwardForm {
   }
 }
 
-/** What repartition topics know a deployment by: a topic may be several deployments'. */
-export function forwardSource(deployment: string): number {
-  return Number.parseInt(digest(`source ${deployment}`).slice(0, 8), 16);
+/** What repartition topics know a deployment or a run by: one may be used by several of them. */
+export function forwardSource(name: string): number {
+  return Number.parseInt(digest(`source ${name}`).slice(0, 8), 16);
 }
 
 const u64Tag = 0xcf;

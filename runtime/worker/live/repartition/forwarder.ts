@@ -21,10 +21,21 @@ export interface ForwardOptions {
   readonly signal: AbortSignal;
 }
 
-/** Where a source key's records go. */
-interface Target {
+/** Where a source key's records go: the sender is opened with the first of them. */
+class Target {
   readonly key: Uint8Array;
-  readonly sender: () => BatchSender;
+  readonly #open: () => BatchSender;
+  #sender: BatchSender | undefined;
+
+  constructor(key: Uint8Array, open: () => BatchSender) {
+    this.key = key;
+    this.#open = open;
+  }
+
+  get sender(): BatchSender {
+    this.#sender ??= this.#open();
+    return this.#sender;
+  }
 }
 
 /**
@@ -92,7 +103,7 @@ class Way implements OutputTap {
         .map(({ to }) => {
           const key = new TextEncoder().encode(to);
           const partition = partitionOf(key, 0, key.length, partitions);
-          return { key, sender: () => senders.of(topic, partition) };
+          return new Target(key, () => senders.of(topic, partition));
         }),
     );
     this.#known = new Float64Array(keys.length).fill(Number.NEGATIVE_INFINITY);
@@ -107,9 +118,8 @@ class Way implements OutputTap {
     const nowMs = clock.now();
     const length = form.load(store, at, 0);
     for (const { key, sender } of targets) {
-      const to = sender();
-      const place = to.reserve(nowMs, key, length, signal);
-      form.write(to.view, place, ts);
+      const place = sender.reserve(nowMs, key, length, signal);
+      form.write(sender.view, place, ts);
     }
     const known = this.node.interval.closeOf(close) - 1;
     if (known > this.#known[slot]!) this.#known[slot] = known;
@@ -123,9 +133,8 @@ class Way implements OutputTap {
       if (targets.length === 0 || time <= this.#known[slot]!) continue;
       this.#known[slot] = time;
       for (const { key, sender } of targets) {
-        const to = sender();
-        const place = to.reserve(clock.now(), key, forwardMarkBytes, signal);
-        writeForwardMark(to.view, place, time, source, this.#form.input);
+        const place = sender.reserve(clock.now(), key, forwardMarkBytes, signal);
+        writeForwardMark(sender.view, place, time, source, this.#form.input);
       }
     }
   }

@@ -37,6 +37,15 @@ test("a piece has the form that is written down: little-endian, magic, CRC-32, t
   expect(piece).toEqual(pieceOf(Uint8Array.from(body)));
 });
 
+test("small numbers alone make the buffer grow, at whichever of them it is full", () => {
+  const writer = new ByteWriter();
+  const numbers = Array.from({ length: 50_000 }, (_, i) => i);
+  for (const number of numbers) writer.u32(number);
+  const reader = new ByteReader(writer.finish());
+  expect(numbers.map(() => reader.u32())).toEqual(numbers);
+  expect(reader.isAtEnd).toBe(true);
+});
+
 // Goal: what goes in comes out, to the bit, over growth and reuse. Method: random calls, read back.
 test("a reader gives back what a writer took, in order, over any growth and reuse", () => {
   const value = fc.oneof(
