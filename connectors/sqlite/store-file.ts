@@ -208,10 +208,14 @@ function prepare(database: Database, options: StoreFileOptions, format: StoreFor
 
 /** True if the file has nothing in it yet. @throws QmtlError STORE_VERSION_UNKNOWN. */
 function checkFormat(database: Database, path: string, format: StoreFormat): boolean {
-  const applicationId = pragma(database, "application_id");
-  const version = pragma(database, "user_version");
+  // At one moment: another opener may set the file up between two of these reads.
+  const { applicationId, version, schema } = database.transaction(() => ({
+    applicationId: pragma(database, "application_id"),
+    version: pragma(database, "user_version"),
+    schema: pragma(database, "schema_version"),
+  }))();
   if (applicationId === format.applicationId && version === format.version) return false;
-  if (applicationId === 0 && version === 0 && pragma(database, "schema_version") === 0) return true;
+  if (applicationId === 0 && version === 0 && schema === 0) return true;
   const found =
     applicationId === format.applicationId
       ? `it has format ${version}, wanted ${format.version}`
