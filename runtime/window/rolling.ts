@@ -42,8 +42,11 @@ class Blocks {
   /** Floats of a slot in `state`. */
   readonly size: number;
   readonly state: Float64Array;
-  /** Front rows by slot, 0 = start; an index made of a float would cost a call (measured). */
-  readonly fronts: Int32Array;
+  /**
+   * Rows that the front still takes, by slot: as many as the back that belongs to it has; 0 = start.
+   * Whole numbers, for an index made of a float costs a call (measured).
+   */
+  readonly lefts: Int32Array;
   /** The source's stamp by slot when it was seen last. */
   readonly stamps: Int32Array;
 
@@ -53,7 +56,7 @@ class Blocks {
     this.width = width;
     this.size = backAt + parts * (width + 1);
     this.state = new Float64Array(slots * this.size);
-    this.fronts = new Int32Array(slots);
+    this.lefts = new Int32Array(slots);
     this.stamps = new Int32Array(slots);
   }
 
@@ -66,7 +69,7 @@ class Blocks {
     return (
       source.stamp === this.stamps[slot]! + 1 &&
       source.values[source.startTs + source.length - 1]! < this.state[base + blockEndAt]! &&
-      this.fronts[slot]! < this.width
+      this.lefts[slot]! > 0
     );
   }
 
@@ -75,22 +78,21 @@ class Blocks {
     const { length, slot } = source;
     if (length === 0) throw new RangeError(emptyText);
     const fresh = (source.stamp - this.stamps[slot]!) | 0;
-    const front = this.fronts[slot]!;
-    if (fresh === 0 && front > 0) return 0;
-    const newestTs = source.values[source.startTs + length - 1]!;
-    const isOver = newestTs >= this.state[base + blockEndAt]! || front + fresh > this.width;
-    return isOver || front === 0 || fresh < 0 || fresh > length ? -1 : fresh;
+    const left = this.lefts[slot]!;
+    if (fresh === 0 && left > 0) return 0;
+    const isOver = source.values[source.startTs + length - 1]! >= this.state[base + blockEndAt]!;
+    return isOver || fresh < 0 || fresh > left ? -1 : fresh;
   }
 
   /** Notes that the front has `fresh` more rows. */
   grow(source: RollingSource, fresh: number): void {
     this.stamps[source.slot] = source.stamp;
-    this.fronts[source.slot]! += fresh;
+    this.lefts[source.slot]! -= fresh;
   }
 
   /** Returns how many of the source's rows lie before g, and notes block and shift in the state. */
   start(source: RollingSource, base: number): number {
-    const { fronts, interval, state, width } = this;
+    const { interval, lefts, state, width } = this;
     const { values, startTs, length } = source;
     const block = Math.floor(interval.indexOf(values[startTs + length - 1]!) / width);
     const blockStart = interval.openOf(block * width);
@@ -99,7 +101,7 @@ class Blocks {
     this.stamps[source.slot] = source.stamp;
     state[base + blockEndAt] = interval.openOf((block + 1) * width);
     state[base + shiftAt] = values[source.start + first]!;
-    fronts[source.slot] = length - first;
+    lefts[source.slot] = first;
     return first;
   }
 }
@@ -116,7 +118,7 @@ export class RollingSum extends Blocks {
     if (this.isNext(source, base)) this.#add(source, base);
     else this.#settle(source, base);
     const { state } = this;
-    const back = base + backAt + this.width - this.fronts[source.slot]!;
+    const back = base + backAt + this.lefts[source.slot]!;
     return state[back]! + state[base + frontAt]!;
   }
 
@@ -124,7 +126,7 @@ export class RollingSum extends Blocks {
     const { state } = this;
     state[base + frontAt]! += source.values[source.start + source.length - 1]!;
     this.stamps[source.slot] = source.stamp;
-    this.fronts[source.slot]! += 1;
+    this.lefts[source.slot]! -= 1;
   }
 
   #settle(source: RollingSource, base: number): void {
@@ -183,7 +185,7 @@ export class RollingMoments extends Blocks {
   /** Mean above the shift: of the front and the back that belongs to it. */
   #mean(slot: number): number {
     const { size, state, width } = this;
-    const back = slot * size + backAt + 2 * (width - this.fronts[slot]!);
+    const back = slot * size + backAt + 2 * this.lefts[slot]!;
     return (state[back]! + state[slot * size + frontAt]!) / width;
   }
 
@@ -191,7 +193,7 @@ export class RollingMoments extends Blocks {
   #variance(slot: number): number {
     const { size, state, width } = this;
     const front = slot * size + frontAt;
-    const back = slot * size + backAt + 2 * (width - this.fronts[slot]!);
+    const back = slot * size + backAt + 2 * this.lefts[slot]!;
     const mean = (state[back]! + state[front]!) / width;
     return (state[back + 1]! + state[front + 1]!) / width - mean * mean;
   }
@@ -202,7 +204,7 @@ export class RollingMoments extends Blocks {
     state[base + frontAt]! += shifted;
     state[base + frontAt + 1]! += shifted * shifted;
     this.stamps[source.slot] = source.stamp;
-    this.fronts[source.slot]! += 1;
+    this.lefts[source.slot]! -= 1;
   }
 
   #settle(source: RollingSource, base: number): void {
@@ -281,7 +283,7 @@ export class RollingExtremes extends Blocks {
       }
       this.grow(source, fresh);
     }
-    return base + backAt + 2 * (this.width - this.fronts[source.slot]!);
+    return base + backAt + 2 * this.lefts[source.slot]!;
   }
 
   #restart(source: RollingSource, base: number): void {

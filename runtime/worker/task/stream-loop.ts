@@ -3,7 +3,7 @@ import { type GraphNode } from "../../graph/graph.ts";
 import { type ColumnStore } from "../../window/column-store.ts";
 import { type NodeProfile } from "../node-profile.ts";
 import { Chain, type ChainedCall } from "./chain.ts";
-import { chainCode, compileChain } from "./code/chain-code.ts";
+import { chainCode } from "./code/chain-code.ts";
 import { compileTake, type TakeColumns, type TakeRow } from "./code/take-code.ts";
 import { type NodeOutput } from "./node-output.ts";
 
@@ -67,10 +67,7 @@ export class StreamLoop {
       lastSeq: this.lastSeq,
       counts: this.counts,
       chain: code,
-      step:
-        code === undefined
-          ? (slot, close) => chain.step(slot, close)
-          : compileChain(code, this.store),
+      step: (slot, close) => chain.step(slot, close),
       closeThrough: chain.isEven ? undefined : (slot, time) => chain.closeThrough(slot, time),
       closeOf: (ts, closeTime) => this.closeOf(ts, closeTime),
       late: (slot, at, seq) => this.#late(slot, at, seq),

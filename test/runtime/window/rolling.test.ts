@@ -40,16 +40,20 @@ const read = (view: ColumnView): readonly number[] => [
   view.max(),
 ];
 
+/** Bars of 2020, and of 1960: times before the epoch are times like all others. */
 const history = fc
-  .array(
-    fc.record({
-      skip: fc.integer({ min: 0, max: 3 }),
-      value: fc.double({ min: -1e6, max: 1e6, noNaN: true }),
-    }),
-    { minLength: 1, maxLength: 120 },
+  .tuple(
+    fc.constantFrom(1_577_836_800_000, -315_619_200_000),
+    fc.array(
+      fc.record({
+        skip: fc.integer({ min: 0, max: 3 }),
+        value: fc.double({ min: -1e6, max: 1e6, noNaN: true }),
+      }),
+      { minLength: 1, maxLength: 120 },
+    ),
   )
-  .map((steps) => {
-    let ts = 1_577_836_800_000;
+  .map(([start, steps]) => {
+    let ts = start;
     return steps.map(({ skip, value }): Row => ({ ts: (ts += (1 + skip) * minute), value }));
   });
 

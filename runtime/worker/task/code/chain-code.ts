@@ -31,7 +31,8 @@ export interface ChainCode {
   readonly outer: string;
   /**
    * What one record does. It reads `k` (slot), `close`, and of the stream's store for this slot `held`
-   * (rows), `top` (index after the newest row) and `stamp` (modulo 2³²); it sets `failing` to the call that runs.
+   * (rows), `top` (index after the newest row) and `stamp` (modulo 2³²); it sets `failing` to the
+   * call that runs.
    */
   readonly body: string;
   /** What comes before the first record of a slot `k`. */

@@ -2,7 +2,7 @@ import { type ColumnBatch } from "../../../contract/columns.ts";
 import { runGenerated } from "../../../core/generated.ts";
 import { type GraphNode } from "../../../graph/graph.ts";
 import { type NodeOutput } from "../node-output.ts";
-import { type ChainCode, type ChainStep } from "./chain-code.ts";
+import { type ChainCode, type ChainStep, compileChain } from "./chain-code.ts";
 
 /** Takes the record at the store's reserved place `at` as the next of `slot`. */
 export type TakeRow = (slot: number, at: number, seq: number) => void;
@@ -18,7 +18,7 @@ export interface TakeParts {
   readonly lastSeq: Float64Array;
   readonly counts: { accepted: number };
   readonly step: ChainStep;
-  /** What `step` does, as text; undefined if it is the generic loop. */
+  /** The same as text; undefined if a node needs the generic loop. */
   readonly chain: ChainCode | undefined;
   /** Runs what closed by `time`; undefined if no interval is coarser than the stream's. */
   readonly closeThrough: ((slot: number, time: number) => void) | undefined;
@@ -44,7 +44,11 @@ export function compileTake(
 ): { readonly takeRow: TakeRow; readonly takeColumns: TakeColumns } {
   const { chain } = parts;
   const inline = chain !== undefined && chain.nodes <= inlineMax ? chain : undefined;
-  const values = { ...valuesOf(parts), ...inline?.values };
+  const step =
+    chain === undefined || inline !== undefined
+      ? parts.step
+      : compileChain(chain, parts.output.store);
+  const values = { ...valuesOf(parts), step, ...inline?.values };
   // The IDs keep other nodes' functions out of what the engine learns of this text.
   const text = `"use strict"; /* ${parts.ids.join(" ")} */ ${inline?.outer ?? ""}
 ${takeRowText(stream, parts, inline)}
@@ -57,11 +61,11 @@ return { takeRow, takeColumns };`;
 }
 
 function valuesOf(parts: TakeParts): Readonly<Record<string, unknown>> {
-  const { closeOf, closeThrough, counts, lastSeq, late, output, step } = parts;
+  const { closeOf, closeThrough, counts, lastSeq, late, output } = parts;
   const { store } = output;
   const { closes, ends, rows, stamps, values: a } = store;
   const arrays = { a, closes, ends, rows, stamps, store };
-  return Object.assign(arrays, { closeOf, closeThrough, counts, lastSeq, late, output, step });
+  return Object.assign(arrays, { closeOf, closeThrough, counts, lastSeq, late, output });
 }
 
 /** One record that lies at the reserved place. */
@@ -160,7 +164,7 @@ ${taps.length === 0 ? "" : "failing = undefined; output.tell(k, close, at);"}
 ${chain?.body ?? "step(k, close);"}
 }
 } catch (error) { throw failing === undefined ? error : failing.failed(error, k, close);
-} finally { ${save} lastSeq[k] = Q[row - 1]; counts.accepted += row - first; }
+} finally { ${save} if (row > first) lastSeq[k] = Q[row - 1]; counts.accepted += row - first; }
 }
 }`;
 }
