@@ -1,7 +1,6 @@
 import {
   type ColumnBatch,
   type FieldKind,
-  newColumnBatch,
   rowAtTime,
   type Series,
   sliceColumns,
@@ -11,11 +10,6 @@ import { type Connection } from "./server/connection.ts";
 import { type PgQuery } from "./server/pg-connection.ts";
 import { type PgKind } from "./server/pg-rows.ts";
 import { columnsOf, microseconds } from "./tables.ts";
-
-/** Rows of a batch, at most: the contract's limit. */
-const batchRowsMax = 65_536;
-/** Values of a batch, at most: wide rows come in fewer. 8 MiB, twice. */
-const batchCellsMax = 1_048_576;
 
 const kindOf = {
   f64: "float8",
@@ -53,19 +47,18 @@ export async function* readRows(
   wanted: RowsWanted,
   signal: AbortSignal,
 ): AsyncIterable<ColumnBatch> {
+  const { pages } = server;
   const columnCount = Object.keys(wanted.series.schema).length;
-  const rowsMax = Math.min(batchRowsMax, Math.floor(batchCellsMax / (columnCount + 2)));
+  let target = pages.take(columnCount);
+  let spare: ColumnBatch | undefined;
+  const rowsMax = target.count;
   const ending = new AbortController();
   const both = AbortSignal.any([signal, ending.signal]);
   const query = queryOf(wanted, rowsMax);
-  const ask = async (cursor: Cursor, target: ColumnBatch): Promise<ColumnBatch> => {
-    const count = await server.read(query(cursor), target, both);
-    return { ...target, count };
+  const ask = async (at: Cursor, page: ColumnBatch): Promise<ColumnBatch> => {
+    const count = await server.read(query(at), page, both);
+    return { ...page, count };
   };
-  let [target, spare] = [
-    newColumnBatch(rowsMax, columnCount),
-    undefined as ColumnBatch | undefined,
-  ];
   let cursor: Cursor = { ms: wanted.range.start, afterSeq: undefined };
   let asked: Promise<ColumnBatch> | undefined;
   try {
@@ -76,7 +69,7 @@ export async function* readRows(
       cursor = next ?? { ms: wanted.range.end, afterSeq: undefined };
       asked = undefined;
       if (cursor.ms < wanted.range.end) {
-        spare ??= newColumnBatch(rowsMax, columnCount);
+        spare ??= pages.take(columnCount);
         [target, spare] = [spare, target];
         asked = ask(cursor, target);
         // It may fail before the caller comes back for it.
@@ -85,6 +78,8 @@ export async function* readRows(
       if (rows.count > 0) yield rows;
       signal.throwIfAborted();
     }
+    // A reader that stops before may still use its batch.
+    for (const page of [target, spare]) if (page !== undefined) pages.give(page);
   } finally {
     ending.abort();
     await Promise.allSettled([asked]);

@@ -6,6 +6,7 @@ import { encodeLines, type Line } from "../write/lines.ts";
 import { RowSender } from "../write/row-sender.ts";
 import { untilVisible } from "../write/wal-watch.ts";
 import { HttpClient } from "./http-client.ts";
+import { PagePool } from "./page-pool.ts";
 import { PgConnection, type PgQuery } from "./pg-connection.ts";
 
 /** Connections kept to read from; a reader beyond them opens its own. */
@@ -54,6 +55,7 @@ export class Connection {
   readonly clock: Clock = systemClock;
   readonly http: HttpClient;
   readonly sender: RowSender;
+  readonly pages = new PagePool();
   /** Tables that are there, and those that are as we want them. */
   readonly #found = new Set<string>();
   readonly #checked = new Set<string>();
