@@ -56,7 +56,6 @@ const untested: ReadonlySet<string> = new Set([
   "runtime/worker/task/join-gate.ts",
   "runtime/worker/task/node-call.ts",
   "runtime/worker/task/node-output.ts",
-  "runtime/worker/task/stream-loop.ts",
 ]);
 
 /** Wiring and declarations: what they do is seen in the tests of what they connect. */
