@@ -12,7 +12,7 @@ export class KlineWindow extends Strategy {
     const bars = new StreamInput({
       topic: process.env["TOPIC"] ?? "kline",
       symbols: "*",
-      maxKeys: 1_024,
+      maxKeys: 100,
       interval: "1m",
       period: 60,
       schema: bar,
