@@ -65,7 +65,6 @@ export async function* readRows(
     while (cursor.ms < wanted.range.end) {
       const page = await (asked ?? ask(cursor, target));
       const { rows, next } = cutPage(page, cursor, rowsMax);
-      sortBySeq(rows);
       cursor = next ?? { ms: wanted.range.end, afterSeq: undefined };
       asked = undefined;
       if (cursor.ms < wanted.range.end) {
@@ -75,6 +74,7 @@ export async function* readRows(
         // It may fail before the caller comes back for it.
         asked.catch(() => undefined);
       }
+      sortBySeq(rows);
       if (rows.count > 0) yield rows;
       signal.throwIfAborted();
     }
@@ -86,20 +86,20 @@ export async function* readRows(
   }
 }
 
-/** Text of a page's query. All that goes into it are names of ours, hex digits and whole numbers. */
+/** A page's query: the same text for all pages of all series of a table, so it is compiled once. */
 function queryOf({ table, series, range }: RowsWanted, rowsMax: number): (at: Cursor) => PgQuery {
   const columns = Object.entries(columnsOf(series.schema));
   const kinds: readonly PgKind[] = ["int8", "int8", ...columns.map(([, kind]) => kindOf[kind])];
-  const select = `SELECT ts::long / 1000, seq, ${columns.map(([name]) => `"${name}"`).join(", ")} FROM "${table}" WHERE node_id = '${series.nodeId}'`;
+  const names = columns.map(([name]) => `"${name}"`).join(", ");
+  const where = "node_id = $1 AND ts >= $2 AND ts < $3 AND removed = false";
+  const select = `SELECT ts::long / 1000, seq, ${names} FROM "${table}" WHERE ${where}`;
+  const byTime = `${select} ORDER BY ts LIMIT ${rowsMax}`;
+  const bySeq = `${select} AND seq > $4 ORDER BY seq LIMIT ${rowsMax}`;
   return ({ ms, afterSeq }) => {
-    const isOneMs = afterSeq !== undefined;
-    const end = isOneMs ? ms + 1 : range.end;
-    const where = `AND ts >= ${microseconds(ms)} AND ts < ${microseconds(end)}${isOneMs ? ` AND seq > ${afterSeq}` : ""}`;
-    const order = isOneMs ? "seq" : "ts";
-    return {
-      sql: `${select} ${where} AND removed = false ORDER BY ${order} LIMIT ${rowsMax}`,
-      kinds,
-    };
+    const end = afterSeq === undefined ? range.end : ms + 1;
+    const values = [series.nodeId, BigInt(microseconds(ms)), BigInt(microseconds(end))];
+    if (afterSeq === undefined) return { sql: byTime, values, kinds };
+    return { sql: bySeq, values: [...values, BigInt(afterSeq)], kinds };
   };
 }
 

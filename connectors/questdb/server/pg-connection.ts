@@ -21,12 +21,16 @@ export interface PgAddress extends PgEndpoint {
 /** A query for rows of known kinds; kinds[0] is `ts`, kinds[1] `seq`, then the fields. */
 export interface PgQuery {
   readonly sql: string;
+  /** Of $1, $2, …: the server compiles a text that it knows already only once. */
+  readonly values: readonly (bigint | string)[];
   readonly kinds: readonly PgKind[];
 }
 
 /** Kinds of messages: `R`, `D`, `E`, `Z`. */
 const letter = { authentication: 82, dataRow: 68, error: 69, ready: 90 } as const;
 const cleartext = 3;
+/** PostgreSQL's numbers of types. */
+const typeId = { int8: 20, text: 25 } as const;
 /** Bytes of a chunk that complete a message which began in the chunk before, if it is a row of bars. */
 const seamBytes = 4_096;
 const ended = new Error("the connection ended");
@@ -95,7 +99,7 @@ export class PgConnection {
    */
   async read(query: PgQuery, target: ColumnBatch, signal: AbortSignal): Promise<number> {
     const rows = new DataRows(query.kinds, target);
-    await this.#run(rows, queryMessages(query.sql), signal);
+    await this.#run(rows, queryMessages(query), signal);
     return rows.count;
   }
 
@@ -244,11 +248,17 @@ function startup(user: string): Uint8Array {
   return message("", int32(196_608), ...fields);
 }
 
-/** Parse, bind with binary results, execute, sync. */
-function queryMessages(sql: string): Uint8Array {
+/** Parse, bind with values as text and binary results, execute, sync. */
+function queryMessages({ sql, values }: PgQuery): Uint8Array {
+  const types = values.map((value) => int32(typeof value === "bigint" ? typeId.int8 : typeId.text));
+  const sized = values.flatMap((value) => {
+    const bytes = encoder.encode(String(value));
+    return [int32(bytes.length), bytes];
+  });
+  const count = int16(values.length);
   return Buffer.concat([
-    message("P", text(""), text(sql), int16(0)),
-    message("B", text(""), text(""), int16(0, 0, 1, 1)),
+    message("P", text(""), text(sql), count, ...types),
+    message("B", text(""), text(""), int16(0), count, ...sized, int16(1, 1)),
     message("E", text(""), int32(0)),
     message("S"),
   ]);
