@@ -127,7 +127,7 @@ export {
   missingIn,
   subtractRanges,
 } from "./engine/coverage.ts";
-export { type LiveReport } from "./engine/live/live.ts";
+export { type LiveReport } from "./engine/live/live-report.ts";
 export {
   type BacktestOptions,
   type LiveOptions,

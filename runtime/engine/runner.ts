@@ -6,7 +6,7 @@ import { Interval } from "../core/interval.ts";
 import { type StrategyClass, type StrategyFlags } from "../graph/strategy.ts";
 import { type LatencyProbe, type LivePace, type OffsetReset } from "../worker/live/live-order.ts";
 import { type BacktestReport, type RunProgress } from "./backtest/report.ts";
-import { type LiveReport } from "./live/live.ts";
+import { type LiveReport } from "./live/live-report.ts";
 import { type RunSettings, type RunSettingsInput } from "./settings.ts";
 import { type RunOptions } from "./terminal/main.ts";
 

@@ -1,6 +1,19 @@
 import { z } from "zod";
 import { checkSettings } from "../../core/check-settings.ts";
 import { QmtlError } from "../../core/errors.ts";
+import { type LivePace } from "../../worker/live/live-order.ts";
+import { pendingBarsMax } from "../../worker/task/pending-rows.ts";
+
+/** Paces and limits of a live run, by default. */
+export const paceDefaults: LivePace = {
+  fetchWaitMsMax: 100,
+  partitionBytesMax: 1 << 20,
+  fetchBytesMax: 8 << 20,
+  batchBytesMax: 1 << 20,
+  compression: "none",
+  checkpointMs: 250,
+  maxPendingBars: pendingBarsMax,
+};
 
 const ms = (max: number): z.ZodInt => z.int().min(1).max(max);
 const bytes = (min: number): z.ZodInt =>

@@ -1,5 +1,5 @@
 import pico from "picocolors";
-import { type LiveReport } from "../live/live.ts";
+import { type LiveReport } from "../live/live-report.ts";
 import { newTable, right } from "./table.ts";
 
 /** What a live run came to, as a person likes to read it. */

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { errorText, QmtlError } from "../../core/errors.ts";
 import { type BacktestReport, type RunProgress } from "../backtest/report.ts";
-import { type LiveReport } from "../live/live.ts";
+import { type LiveReport } from "../live/live-report.ts";
 import { type RunSettingsInput } from "../settings.ts";
 import { liveJson, renderLive } from "./live-report.ts";
 import { renderProfile } from "./profile-table.ts";

@@ -6,7 +6,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { openTransport } from "../../../../connectors/kafka/index.ts";
-import { type LiveReport } from "../../../../runtime/engine/live/live.ts";
+import { type LiveReport } from "../../../../runtime/engine/live/live-report.ts";
 import { qmtl, repository, spawnBun } from "../../../harness/child-run.ts";
 import { scratchDirectory } from "../../../harness/scratch.ts";
 import { describeWithServers, uniqueName } from "../../../harness/servers.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type LiveReport } from "../../../../runtime/engine/live/live.ts";
+import { type LiveReport } from "../../../../runtime/engine/live/live-report.ts";
 import { liveJson, renderLive } from "../../../../runtime/engine/terminal/live-report.ts";
 
 const quiet: LiveReport = {

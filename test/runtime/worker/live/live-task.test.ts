@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { openTransport } from "../../../../connectors/memory/index.ts";
-import { paceDefaults } from "../../../../runtime/engine/live/live.ts";
+import { paceDefaults } from "../../../../runtime/engine/live/live-limits.ts";
 import { stagedOf } from "../../../../runtime/graph/stages.ts";
 import { prepare } from "../../../../runtime/graph/strategy.ts";
 import { type StrategyClass } from "../../../../runtime/index.ts";

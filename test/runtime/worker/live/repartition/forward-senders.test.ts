@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { openTransport } from "../../../../../connectors/memory/index.ts";
-import { paceDefaults } from "../../../../../runtime/engine/live/live.ts";
+import { paceDefaults } from "../../../../../runtime/engine/live/live-limits.ts";
 import { ForwardSenders } from "../../../../../runtime/worker/live/repartition/forward-senders.ts";
 
 const signal = AbortSignal.timeout(10_000);

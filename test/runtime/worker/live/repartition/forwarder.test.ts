@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { openTransport } from "../../../../../connectors/memory/index.ts";
 import { Join, Node, StreamInput } from "../../../../../nodes/index.ts";
-import { paceDefaults } from "../../../../../runtime/engine/live/live.ts";
+import { paceDefaults } from "../../../../../runtime/engine/live/live-limits.ts";
 import { buildGraph } from "../../../../../runtime/graph/graph.ts";
 import { repartitionTopic, stagedOf } from "../../../../../runtime/graph/stages.ts";
 import { type Transport } from "../../../../../runtime/index.ts";

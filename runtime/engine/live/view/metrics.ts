@@ -1,8 +1,8 @@
 import { Counter, Gauge, Registry } from "prom-client";
-import { type GraphNode } from "../../graph/graph.ts";
-import { type BoardRow } from "../../worker/live/board.ts";
-import { type PartitionField, type ThreadMeter } from "../../worker/live/meters.ts";
-import { type NodeProfile } from "../../worker/node-profile.ts";
+import { type GraphNode } from "../../../graph/graph.ts";
+import { type BoardRow } from "../../../worker/live/board.ts";
+import { type PartitionField, type ThreadMeter } from "../../../worker/live/meters.ts";
+import { type NodeProfile } from "../../../worker/node-profile.ts";
 import { type LiveHealth, type NamedCrash, type WatchedPartition } from "./health.ts";
 
 /** What metrics are read from, when someone asks. */

@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { openTransport } from "../../../../connectors/memory/index.ts";
-import { liveMetrics } from "../../../../runtime/engine/live/metrics.ts";
-import { type LiveOptions, Runner } from "../../../../runtime/index.ts";
-import { LiveLog, minute } from "../../../integrity/live-log.ts";
-import { ListedMeans } from "../../../integrity/live-strategies.ts";
-import { fixed, logBatch } from "../../worker/live/log-bytes.ts";
+import { openTransport } from "../../../../../connectors/memory/index.ts";
+import { liveMetrics } from "../../../../../runtime/engine/live/view/metrics.ts";
+import { type LiveOptions, Runner } from "../../../../../runtime/index.ts";
+import { LiveLog, minute } from "../../../../integrity/live-log.ts";
+import { ListedMeans } from "../../../../integrity/live-strategies.ts";
+import { fixed, logBatch } from "../../../worker/live/log-bytes.ts";
 
 const signal = AbortSignal.timeout(60_000);
 
@@ -171,7 +171,7 @@ test("a profiled run counts the calls of its nodes", async () => {
 });
 
 test("docs/metrics.md lists every metric with kind, labels and help, and no other", () => {
-  const page = readFileSync(join(import.meta.dir, "../../../../docs/metrics.md"), "utf8");
+  const page = readFileSync(join(import.meta.dir, "../../../../../docs/metrics.md"), "utf8");
   const rows = [...page.matchAll(/^\| `(\w+)` \| (counter|gauge) \| (.+?) \| (.+) \|$/gm)];
   expect(rows.map(([, ...cells]) => cells)).toEqual(
     liveMetrics.map(({ name, kind, labels, help }) => [

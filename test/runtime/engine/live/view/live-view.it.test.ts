@@ -1,17 +1,17 @@
 /** What is seen of a run on threads of its own: the pages answer while threads work and die. */
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { openTransport } from "../../../../connectors/kafka/index.ts";
-import { Runner } from "../../../../runtime/index.ts";
-import { scratchDirectory } from "../../../harness/scratch.ts";
-import { describeWithServers, uniqueName } from "../../../harness/servers.ts";
-import { barsOf, keyNames, LiveLog } from "../../../integrity/live-log.ts";
-import { Fragile } from "../../../integrity/live-strategies.ts";
+import { openTransport } from "../../../../../connectors/kafka/index.ts";
+import { Runner } from "../../../../../runtime/index.ts";
+import { scratchDirectory } from "../../../../harness/scratch.ts";
+import { describeWithServers, uniqueName } from "../../../../harness/servers.ts";
+import { barsOf, keyNames, LiveLog } from "../../../../integrity/live-log.ts";
+import { Fragile } from "../../../../integrity/live-strategies.ts";
 
 setDefaultTimeout(60_000);
 
 const directory = scratchDirectory();
-const module = new URL("../../../integrity/live-strategies.ts", import.meta.url).href;
+const module = new URL("../../../../integrity/live-strategies.ts", import.meta.url).href;
 
 describeWithServers(["kafka"], "a live run seen from outside", (started) => {
   test("both threads are counted; a node that dies too often is counted, named and quarantined", async () => {

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
-import { type LiveServer, serveLive } from "../../../../runtime/engine/live/http.ts";
-import { failureOf } from "../../../contract/failure-of.ts";
+import { type LiveServer, serveLive } from "../../../../../runtime/engine/live/view/http.ts";
+import { failureOf } from "../../../../contract/failure-of.ts";
 
 const servers: LiveServer[] = [];
 

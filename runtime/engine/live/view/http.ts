@@ -1,4 +1,4 @@
-import { errorText, QmtlError } from "../../core/errors.ts";
+import { errorText, QmtlError } from "../../../core/errors.ts";
 
 /** What a live run answers. */
 export interface LiveRoutes {

@@ -1,10 +1,10 @@
-import { type Crash } from "../../coordinator/live-threads.ts";
-import { type Clock } from "../../core/clock.ts";
-import { type Log } from "../../core/log.ts";
-import { type BoardRow, boardSum } from "../../worker/live/board.ts";
-import { type Quarantine } from "../../worker/live/live-order.ts";
-import { type PartitionMeter, type ThreadMeter } from "../../worker/live/meters.ts";
-import { type WaitingJoin } from "../../worker/live/repartition/pending-hold.ts";
+import { type Crash } from "../../../coordinator/live-threads.ts";
+import { type Clock } from "../../../core/clock.ts";
+import { type Log } from "../../../core/log.ts";
+import { type BoardRow, boardSum } from "../../../worker/live/board.ts";
+import { type Quarantine } from "../../../worker/live/live-order.ts";
+import { type PartitionMeter, type ThreadMeter } from "../../../worker/live/meters.ts";
+import { type WaitingJoin } from "../../../worker/live/repartition/pending-hold.ts";
 
 /** A partition of an input, as it is watched. */
 export interface WatchedPartition {

@@ -3,16 +3,16 @@
  * meters written by hand, and a clock that the test owns.
  */
 import { afterEach, expect, test } from "bun:test";
-import { newLog } from "../../../../runtime/core/log.ts";
-import { LiveHealth } from "../../../../runtime/engine/live/health.ts";
-import { BoardRow, newBoardMemory } from "../../../../runtime/worker/live/board.ts";
+import { newLog } from "../../../../../runtime/core/log.ts";
+import { LiveHealth } from "../../../../../runtime/engine/live/view/health.ts";
+import { BoardRow, newBoardMemory } from "../../../../../runtime/worker/live/board.ts";
 import {
   newMeterMemory,
   PartitionMeter,
   partitionFields,
   ThreadMeter,
   threadFields,
-} from "../../../../runtime/worker/live/meters.ts";
+} from "../../../../../runtime/worker/live/meters.ts";
 
 const opened: LiveHealth[] = [];
 

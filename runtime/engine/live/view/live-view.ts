@@ -1,10 +1,10 @@
-import { systemClock } from "../../core/clock.ts";
-import { type Log } from "../../core/log.ts";
-import { type Graph } from "../../graph/graph.ts";
-import { BoardRow } from "../../worker/live/board.ts";
-import { type LiveOrder } from "../../worker/live/live-order.ts";
-import { type MeterMemory, PartitionMeter, ThreadMeter } from "../../worker/live/meters.ts";
-import { NodeProfile } from "../../worker/node-profile.ts";
+import { systemClock } from "../../../core/clock.ts";
+import { type Log } from "../../../core/log.ts";
+import { type Graph } from "../../../graph/graph.ts";
+import { BoardRow } from "../../../worker/live/board.ts";
+import { type LiveOrder } from "../../../worker/live/live-order.ts";
+import { type MeterMemory, PartitionMeter, ThreadMeter } from "../../../worker/live/meters.ts";
+import { NodeProfile } from "../../../worker/node-profile.ts";
 import { LiveHealth, type NamedCrash, type WatchedPartition } from "./health.ts";
 import { type LiveServer, serveLive } from "./http.ts";
 import { type MetricSource } from "./metrics.ts";

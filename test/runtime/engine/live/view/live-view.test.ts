@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
-import { StreamInput, sma } from "../../../../nodes/index.ts";
-import { newLog } from "../../../../runtime/core/log.ts";
-import { paceDefaults } from "../../../../runtime/engine/live/live.ts";
-import { LiveView } from "../../../../runtime/engine/live/live-view.ts";
-import { buildGraph } from "../../../../runtime/graph/graph.ts";
-import { newBoardMemory } from "../../../../runtime/worker/live/board.ts";
-import { newMeterMemory } from "../../../../runtime/worker/live/meters.ts";
-import { price } from "../../../harness/task-run.ts";
+import { StreamInput, sma } from "../../../../../nodes/index.ts";
+import { newLog } from "../../../../../runtime/core/log.ts";
+import { paceDefaults } from "../../../../../runtime/engine/live/live-limits.ts";
+import { LiveView } from "../../../../../runtime/engine/live/view/live-view.ts";
+import { buildGraph } from "../../../../../runtime/graph/graph.ts";
+import { newBoardMemory } from "../../../../../runtime/worker/live/board.ts";
+import { newMeterMemory } from "../../../../../runtime/worker/live/meters.ts";
+import { price } from "../../../../harness/task-run.ts";
 
 const bars = new StreamInput({
   name: "bars",
