@@ -6,10 +6,11 @@ import { type Component, componentsOf, dealTasks, type Root } from "../../graph/
 import { type Graph } from "../../graph/graph.ts";
 import { idsOf } from "../../graph/strategy.ts";
 import { newProfileMemory } from "../../worker/node-profile.ts";
+import { type LastingState, openLastingState } from "../../worker/outage/lasting-state.ts";
 import { type ReplayOrder, type TaskCounts } from "../../worker/protocol.ts";
 import { seriesOf } from "../../worker/replay/replay.ts";
 import { runReplay } from "../../worker/replay/replay-run.ts";
-import { openState, replayCheckpoints } from "../../worker/replay/replay-state.ts";
+import { replayCheckpoints } from "../../worker/replay/replay-state.ts";
 import { type RunningBacktest } from "./backtest.ts";
 import { type OutputRecorder } from "./output-recorder.ts";
 import { stateOf } from "./state-check.ts";
@@ -62,7 +63,7 @@ export async function replayAll(
     input.profiles.push(profile);
     return { ...order, profile };
   });
-  if (input.isAnew) await dropStates(orders, signal);
+  if (input.isAnew) await dropStates(orders, input, signal);
   const [only] = orders;
   if (orders.length === 1 && only !== undefined) return [await replayHere(only, input, signal)];
   return await runReplayThreads(
@@ -76,13 +77,27 @@ export async function replayAll(
   );
 }
 
-async function dropStates(orders: readonly ReplayOrder[], signal: AbortSignal): Promise<void> {
-  const state = await openState(orders[0]?.state, signal);
+async function dropStates(
+  orders: readonly ReplayOrder[],
+  input: ReplayInput,
+  signal: AbortSignal,
+): Promise<void> {
+  const state = await openStateOf(orders[0], input, signal);
   try {
     for (const { task } of orders) await state?.drop(task, signal);
   } finally {
     await state?.close();
   }
+}
+
+/** The state store of `order`, if it names one; what is to be said of it goes to the user. */
+async function openStateOf(
+  order: ReplayOrder | undefined,
+  { replayed }: ReplayInput,
+  signal: AbortSignal,
+): Promise<LastingState | undefined> {
+  if (order?.state === undefined) return undefined;
+  return await openLastingState(order.state, (text) => replayed.note(text), signal);
 }
 
 /** Runs the one order in this thread, on the store that is open. */
@@ -91,7 +106,7 @@ async function replayHere(
   input: ReplayInput,
   signal: AbortSignal,
 ): Promise<TaskCounts> {
-  const state = await openState(order.state, signal);
+  const state = await openStateOf(order, input, signal);
   let storing = Promise.resolve();
   try {
     const counts = await runReplay(

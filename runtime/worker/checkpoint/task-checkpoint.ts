@@ -215,7 +215,7 @@ function parsed(bytes: Uint8Array): Meta {
 }
 
 /** Repeats what is safe to repeat while the store can't be reached, with growing pauses. */
-export async function repeat<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+async function repeat<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
   let pauseMs = retryMsFirst;
   for (;;) {
     try {

@@ -3,9 +3,10 @@ import { type ErrorData, QmtlError, toErrorData } from "../../core/errors.ts";
 import { type Root } from "../../graph/components.ts";
 import { prepareHere } from "../../graph/strategy.ts";
 import { openLastingHistory } from "../outage/lasting-history.ts";
+import { openLastingState } from "../outage/lasting-state.ts";
 import { type NodeRows, type ReplayOrder, type TaskCounts } from "../protocol.ts";
 import { runReplay } from "./replay-run.ts";
-import { openState, replayCheckpoints } from "./replay-state.ts";
+import { replayCheckpoints } from "./replay-state.ts";
 
 /** Batches of outputs on their way to the coordinator, at most. */
 const outputsInFlightMax = 8;
@@ -60,7 +61,7 @@ export async function runReplayJob({ order, port }: ReplayJob): Promise<ReplayEn
       { ref: order.history, options, onNote, limitMs: order.outageMsMax },
       stopping.signal,
     );
-    const state = await openState(order.state, stopping.signal);
+    const state = order.state && (await openLastingState(order.state, onNote, stopping.signal));
     try {
       const counts = await runReplay(
         {

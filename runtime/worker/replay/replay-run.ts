@@ -1,5 +1,5 @@
 import { type HistoryStore, type TimeRange } from "../../contract/history-store.ts";
-import { type StateStore } from "../../contract/state-store.ts";
+import { type CheckpointStore } from "../../contract/state-store.ts";
 import { assert } from "../../core/assert.ts";
 import { errorText, hasCode } from "../../core/errors.ts";
 import { type Component, type Root, rootName } from "../../graph/components.ts";
@@ -14,7 +14,7 @@ import { splitRows } from "./split-rows.ts";
 
 /** Where a replay's state is kept, so that one that was killed goes on. */
 export interface ReplayCheckpoints {
-  readonly store: StateStore;
+  readonly store: CheckpointStore;
   /** `deployment/0/task`. */
   readonly name: string;
   /** Hash of graph, range and share: other state is dropped, and the replay starts anew. */

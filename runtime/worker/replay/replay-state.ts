@@ -1,29 +1,17 @@
-import { type ConnectorRef, openByRef } from "../../contract/connector.ts";
-import { type OpenStateStore, type StateStore } from "../../contract/state-store.ts";
+import { type CheckpointStore } from "../../contract/state-store.ts";
 import { digest } from "../../graph/ids.ts";
-import { repeat } from "../checkpoint/task-checkpoint.ts";
 import { type ReplayOrder } from "../protocol.ts";
 import { type ReplayCheckpoints } from "./replay-run.ts";
 
 /** Time between two checkpoints of a replay, ms. */
 const checkpointMs = 250;
 
-/** Opens the state store that `ref` names, if any; waits until it can be reached. */
-export async function openState(
-  ref: ConnectorRef | undefined,
-  signal: AbortSignal,
-): Promise<StateStore | undefined> {
-  if (ref === undefined) return undefined;
-  const open = await openByRef<OpenStateStore>(ref);
-  return await repeat(async () => await open(ref.url, signal), signal);
-}
-
 /**
  * A replay goes on only with the state of the same graph, keys, ranges and rows, over the same
  * store: in another one the outputs before the checkpoint may not be.
  */
 export function replayCheckpoints(
-  store: StateStore,
+  store: CheckpointStore,
   order: Pick<ReplayOrder, "ids" | "components" | "ranges" | "task" | "isSimulated" | "history">,
 ): ReplayCheckpoints {
   const { ids, components, ranges, isSimulated, history } = order;

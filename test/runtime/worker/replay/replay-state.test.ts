@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { connectors } from "../../../../connectors/index.ts";
-import { openState, replayCheckpoints } from "../../../../runtime/worker/replay/replay-state.ts";
+import { openState } from "../../../../connectors/memory/index.ts";
+import { replayCheckpoints } from "../../../../runtime/worker/replay/replay-state.ts";
 
 const signal = AbortSignal.timeout(10_000);
 const order = {
@@ -12,16 +13,9 @@ const order = {
   history: connectors.refOf("history", "sqlite:a.db"),
 } as unknown as Parameters<typeof replayCheckpoints>[1];
 
-test("a replay without a state store has none; one with a URL has it open", async () => {
-  expect(await openState(undefined, signal)).toBeUndefined();
-  const state = await openState(connectors.refOf("state", "memory:"), signal);
-  expect((await state!.acquire("t", signal)).epoch).toBe(1);
-  await state!.close();
-});
-
 test("state is of one plan: the same order has the same, any other order another", async () => {
-  const state = await openState(connectors.refOf("state", "memory:"), signal);
-  const planOf = (more: object) => replayCheckpoints(state!, { ...order, ...more }).plan;
+  const state = await openState("memory:", signal);
+  const planOf = (more: object) => replayCheckpoints(state, { ...order, ...more }).plan;
   expect(planOf({})).toBe(planOf({}));
   const others = [
     { ids: ["b".repeat(32)] },
@@ -32,6 +26,6 @@ test("state is of one plan: the same order has the same, any other order another
     { history: connectors.refOf("history", "sqlite:b.db") },
   ];
   expect(new Set([planOf({}), ...others.map(planOf)]).size).toBe(6);
-  expect(replayCheckpoints(state!, order).name).toBe("Sample-backtest/0/0");
-  await state!.close();
+  expect(replayCheckpoints(state, order).name).toBe("Sample-backtest/0/0");
+  await state.close();
 });
