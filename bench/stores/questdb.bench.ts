@@ -26,7 +26,7 @@ import { bars } from "../market.ts";
 
 const rounds = 3;
 /** Reads of either kind in a round, which take turns; the fastest counts: other work only adds. */
-const readsPerRound = 8;
+const readsPerRound = 20;
 const countMin = 300_000;
 const countMax = 400_000;
 const minuteMs = 60_000;
