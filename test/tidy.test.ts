@@ -48,8 +48,6 @@ const untested: ReadonlySet<string> = new Set([
   "connectors/simulated/api.ts",
   "connectors/sqlite/store-file.ts",
   "runtime/engine/backtest/replay-all.ts",
-  "runtime/worker/checkpoint/live-checkpoints.ts",
-  "runtime/worker/live/run-live-loop.ts",
   "runtime/worker/replay/replay-job.ts",
   "runtime/worker/replay/replay.ts",
   "runtime/worker/task/chain.ts",

@@ -138,3 +138,8 @@ export function toError(error: unknown): Error {
 export function hasCode(error: unknown, ...codes: readonly ErrorCode[]): error is QmtlError {
   return error instanceof QmtlError && codes.includes(error.code);
 }
+
+/** True if `error` is only what the abort of `signal` looks like from inside a wait. */
+export function isStop(error: unknown, signal: AbortSignal): boolean {
+  return signal.aborted && (error === signal.reason || hasCode(error, "ABORTED"));
+}

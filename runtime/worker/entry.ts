@@ -5,8 +5,8 @@ import { type OpenTransport } from "../contract/transport.ts";
 import { QmtlError, toErrorData } from "../core/errors.ts";
 import { prepareHere } from "../graph/strategy.ts";
 import { KeptState } from "./checkpoint/kept-state.ts";
-import { type LiveResult } from "./live/live-loop.ts";
 import { type LiveOrder } from "./live/live-order.ts";
+import { type LiveResult } from "./live/loop/live-loop.ts";
 import { runLiveLoop } from "./live/run-live-loop.ts";
 import { type Order, type Report } from "./protocol.ts";
 

@@ -5,8 +5,8 @@ import { type TimeRange } from "../contract/history-store.ts";
 import { type ErrorData } from "../core/errors.ts";
 import { type Component } from "../graph/components.ts";
 import { type StrategyFlags, type StrategyRef } from "../graph/strategy.ts";
-import { type LiveResult } from "./live/live-loop.ts";
 import { type LiveOrder } from "./live/live-order.ts";
+import { type LiveResult } from "./live/loop/live-loop.ts";
 import { type NodeTally } from "./replay/output-tally.ts";
 import { type StreamCounts } from "./task/stream-loop.ts";
 

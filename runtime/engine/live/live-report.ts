@@ -1,7 +1,7 @@
 import { type Graph } from "../../graph/graph.ts";
 import { BoardRow, boardSum } from "../../worker/live/board.ts";
-import { type LiveResult } from "../../worker/live/live-loop.ts";
 import { type LiveOrder } from "../../worker/live/live-order.ts";
+import { type LiveResult } from "../../worker/live/loop/live-loop.ts";
 import { type Profile, phaseSeconds, profileOf } from "../profile.ts";
 
 /** What a live run came to. */

@@ -14,13 +14,13 @@ import {
   type StrategyRef,
 } from "../../graph/strategy.ts";
 import { BoardRow } from "../../worker/live/board.ts";
-import { type LiveResult } from "../../worker/live/live-loop.ts";
 import {
   type LatencyProbe,
   type LiveOrder,
   type LivePace,
   type OffsetReset,
 } from "../../worker/live/live-order.ts";
+import { type LiveResult } from "../../worker/live/loop/live-loop.ts";
 import { runLiveLoop } from "../../worker/live/run-live-loop.ts";
 import { checkLiveLimits } from "./live-limits.ts";
 import { type LiveReport, workOf } from "./live-report.ts";

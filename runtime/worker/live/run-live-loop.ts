@@ -3,8 +3,8 @@ import { type CheckpointStore, type OpenStateStore } from "../../contract/state-
 import { type Transport } from "../../contract/transport.ts";
 import { type Graph } from "../../graph/graph.ts";
 import { LiveCheckpoints } from "../checkpoint/live-checkpoints.ts";
-import { LiveLoop, type LiveResult } from "./live-loop.ts";
 import { type LiveOrder } from "./live-order.ts";
+import { LiveLoop, type LiveResult } from "./loop/live-loop.ts";
 
 /** What a loop works with beside its order and graph. */
 export interface LiveMeans {

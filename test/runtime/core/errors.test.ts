@@ -4,6 +4,7 @@ import {
   errorText,
   fromErrorData,
   hasCode,
+  isStop,
   QmtlError,
   retryOf,
   toErrorData,
@@ -56,4 +57,15 @@ test("hasCode() is true for a QmtlError with one of the codes only", () => {
   expect(hasCode(error, "STORE_FULL")).toBeFalse();
   expect(hasCode(error)).toBeFalse();
   expect(hasCode({ code: "STORE_LOCKED" }, "STORE_LOCKED")).toBeFalse();
+});
+
+test("isStop() is true for the reason of a signal that has aborted, or a wait that it ended", () => {
+  const stop = new AbortController();
+  const reason = new Error("stopped on purpose");
+  const aborted = new QmtlError("ABORTED", "Cannot go on: stopped");
+  expect(isStop(aborted, stop.signal)).toBeFalse();
+  stop.abort(reason);
+  expect(isStop(reason, stop.signal)).toBeTrue();
+  expect(isStop(aborted, stop.signal)).toBeTrue();
+  expect(isStop(error, stop.signal)).toBeFalse();
 });

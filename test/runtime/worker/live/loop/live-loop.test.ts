@@ -1,17 +1,17 @@
 import { afterEach, expect, test } from "bun:test";
-import { openTransport } from "../../../../connectors/memory/index.ts";
-import { paceDefaults } from "../../../../runtime/engine/live/live-limits.ts";
-import { prepare } from "../../../../runtime/graph/strategy.ts";
-import { type StrategyClass } from "../../../../runtime/index.ts";
-import { BoardRow, newBoardMemory } from "../../../../runtime/worker/live/board.ts";
-import { drainMsMax, LiveLoop } from "../../../../runtime/worker/live/live-loop.ts";
-import { type LiveOrder } from "../../../../runtime/worker/live/live-order.ts";
-import { type Checkpoints } from "../../../../runtime/worker/live/live-task.ts";
-import { batchesInFlightMax } from "../../../../runtime/worker/live/output/batch-sender.ts";
-import { failureOf } from "../../../contract/failure-of.ts";
-import { barsOf, LiveLog } from "../../../integrity/live-log.ts";
-import { Fragile, Means } from "../../../integrity/live-strategies.ts";
-import { HeldSends } from "./held-sends.ts";
+import { openTransport } from "../../../../../connectors/memory/index.ts";
+import { type StrategyClass } from "../../../../../runtime/index.ts";
+import { BoardRow } from "../../../../../runtime/worker/live/board.ts";
+import { type LiveOrder } from "../../../../../runtime/worker/live/live-order.ts";
+import { type Checkpoints } from "../../../../../runtime/worker/live/live-task.ts";
+import { LiveLoop } from "../../../../../runtime/worker/live/loop/live-loop.ts";
+import { drainMsMax } from "../../../../../runtime/worker/live/loop/send-deadline.ts";
+import { batchesInFlightMax } from "../../../../../runtime/worker/live/output/batch-sender.ts";
+import { failureOf } from "../../../../contract/failure-of.ts";
+import { barsOf, LiveLog } from "../../../../integrity/live-log.ts";
+import { Fragile, Means } from "../../../../integrity/live-strategies.ts";
+import { HeldSends } from "../held-sends.ts";
+import { liveOrderOf } from "../live-order-of.ts";
 
 const open: LiveLog[] = [];
 afterEach(async () => {
@@ -29,33 +29,10 @@ async function loopOf(
   open.push(log);
   const topics = ["in", "steady", "fragile", "child"];
   for (const topic of topics) await log.make(topic);
-  const flags = { symbols: topics, interval: "1m" };
-  const { graph } = prepare(strategy, flags);
-  const board = newBoardMemory(1);
-  const order: LiveOrder = {
-    strategy: { module: "", exportName: "" },
-    flags,
-    ids: [],
-    deployment: "test",
-    run: "1",
-    transport: { module: "", export: "", url: "" },
-    state: undefined,
-    inputs: [{ stream: 0, topic: "in" }],
-    outputs: graph.nodes.slice(1).map(({ index }) => ({ node: index, topic: topics[index]! })),
-    partitions: [0],
-    offsetReset: "earliest",
-    pace: { ...paceDefaults, checkpointMs: 1 },
-    recordsMax: undefined,
-    latency: undefined,
-    quarantined: [],
-    isPoisoning: false,
-    thread: 0,
-    board,
-    ...more,
-  };
+  const { order, graph } = await liveOrderOf(strategy, topics, log, more);
   const held = new HeldSends(transport);
   const loop = new LiveLoop(order, graph, held.transport, checkpoints);
-  return { log, held, loop, row: new BoardRow(board, 0) };
+  return { log, held, loop, row: new BoardRow(order.board, 0) };
 }
 
 /** Waits until `condition` is true. */
