@@ -169,8 +169,9 @@ export class Producer {
       // The broker gives up on slow replicas before we would take it for frozen.
       const replicasMsMax = Math.ceil(this.#config.wire.stallMsMax * 0.8);
       const answer = await channel.call(produceCall(jobs, replicasMsMax));
+      channel.throttled(answer.throttleMs);
       for (const job of jobs) {
-        const produced = answer.find(
+        const produced = answer.parts.find(
           ({ topic, partition }) => topic === job.topic && partition === job.partition,
         );
         if (produced !== undefined) job.settle.resolve(produced);

@@ -24,6 +24,13 @@ export interface ProducedPart {
   readonly message: string;
 }
 
+/** What the broker says to a request. */
+export interface ProduceAnswer {
+  /** How long it reads nothing more from this connection. */
+  readonly throttleMs: number;
+  readonly parts: readonly ProducedPart[];
+}
+
 /**
  * Produce v8 with acks=all: one batch per partition.
  *
@@ -35,7 +42,7 @@ export interface ProducedPart {
 export function produceCall(
   parts: readonly ProducePart[],
   replicasMsMax: number,
-): Call<readonly ProducedPart[]> {
+): Call<ProduceAnswer> {
   return {
     api: produceApi,
     encode(writer) {
@@ -57,7 +64,7 @@ export function produceCall(
       }
     },
     decode(reader) {
-      const produced: ProducedPart[] = [];
+      const answered: ProducedPart[] = [];
       for (let left = reader.count(6); left > 0; left -= 1) {
         const topic = reader.string();
         for (let rest = reader.count(36); rest > 0; rest -= 1) {
@@ -71,10 +78,10 @@ export function produceCall(
             words ||= reader.string();
           }
           const message = reader.string() || words;
-          produced.push({ topic, partition, errorCode, baseOffset, message });
+          answered.push({ topic, partition, errorCode, baseOffset, message });
         }
       }
-      return produced;
+      return { throttleMs: reader.int32(), parts: answered };
     },
   };
 }

@@ -43,6 +43,11 @@ export class Channel {
     return await (await this.#ready()).request(call);
   }
 
+  /** The broker has said, on the connection that stands, that it reads nothing for `ms`. */
+  throttled(ms: number): void {
+    this.#connection?.throttled(ms);
+  }
+
   /** Ends it for good. */
   close(reason: QmtlError): void {
     this.#closing.abort(reason);

@@ -56,6 +56,7 @@ const tickMs = 100;
  *       a frozen broker keeps its sockets open, so nobody else will say so.
  *   C3  Time is counted in ticks of the event loop: a pause of our own process is no silence.
  *   C4  An error has `sent` in its details: false if the broker cannot have seen the request.
+ *   C5  A broker that throttles us reads nothing more for the time it named: no silence either.
  */
 export class Connection {
   readonly #address: BrokerAddress;
@@ -69,6 +70,7 @@ export class Connection {
   #timer: ReturnType<typeof setInterval> | undefined;
   #correlationId = 0;
   #quietMs = 0;
+  #throttledUntilMs = 0;
   #failure: QmtlError | undefined;
 
   private constructor(address: BrokerAddress, settings: WireSettings) {
@@ -119,6 +121,11 @@ export class Connection {
       if (this.#inFlight.length < inFlightMax) this.#send(pending);
       else this.#waiting.push(pending);
     });
+  }
+
+  /** The broker has said that it reads nothing for `ms` (C5). */
+  throttled(ms: number): void {
+    this.#throttledUntilMs = Math.max(this.#throttledUntilMs, performance.now() + ms);
   }
 
   /** Ends the connection and every call on it; safe to call twice. */
@@ -184,6 +191,7 @@ export class Connection {
       this.#timer = undefined;
       return;
     }
+    if (performance.now() < this.#throttledUntilMs) return;
     this.#quietMs += tickMs;
     oldest.ageMs += tickMs;
     const allowedMs = oldest.call.serverWaitMs ?? 0;

@@ -1,4 +1,5 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { Admin } from "@platformatic/kafka";
 import { ConfigResourceTypes, Kafka, logLevel } from "kafkajs";
 import { openTransport } from "../../../connectors/kafka/index.ts";
 import { type KafkaTransport } from "../../../connectors/kafka/transport.ts";
@@ -154,6 +155,21 @@ describeWithServers(["kafka"], "kafka: as a transport", (started) => {
     await transport.produce(topic, 0, batchOf(["x".repeat(100_000)]), signal());
     const fetching = transport.fetch([{ topic, partition: 0, offset: 0 }], patient, signal());
     expect(await failureOf(fetching)).toMatchObject({ code: "MESSAGE_TOO_LARGE" });
+    await transport.close();
+  });
+
+  // Twelve and a half seconds' worth at once: the broker reads nothing more for 2.5 s.
+  test("a broker that throttles us is not taken for a frozen one, and its time is kept", async () => {
+    const clientId = uniqueName("slow");
+    await throttle(started().kafka.port, clientId, 20_000);
+    const transport = await open(`?clientId=${clientId}&stallMsMax=1000`);
+    const topic = uniqueName("kafka");
+    await transport.ensureTopic({ name: topic, partitions: 1 }, signal());
+    expect(await transport.produce(topic, 0, batchOf(["x".repeat(250_000)]), signal())).toBe(0);
+    const startedMs = performance.now();
+    // A plain batch: were the silence taken for a failure, its outcome would be unknown.
+    expect(await transport.produce(topic, 0, batchOf(["next"]), signal())).toBe(1);
+    expect(performance.now() - startedMs).toBeGreaterThan(1_500);
     await transport.close();
   });
 
@@ -346,3 +362,14 @@ test("openTransport() without a broker fails at once and names it", async () => 
     details: { broker: "127.0.0.1:1" },
   });
 });
+
+/** Lets clients of that name write so many bytes a second. */
+async function throttle(port: number, clientId: string, bytesPerSecond: number): Promise<void> {
+  const admin = new Admin({ clientId: "quotas", bootstrapBrokers: [`127.0.0.1:${port}`] });
+  const ops = [
+    { key: "producer_byte_rate" as const, value: bytesPerSecond, remove: false as const },
+  ];
+  const entities = [{ entityType: "client-id" as const, entityName: clientId }];
+  await admin.alterClientQuotas({ entries: [{ entities, ops }] });
+  await admin.close();
+}
