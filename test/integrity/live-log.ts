@@ -1,4 +1,5 @@
-import { partitionOf, type Transport } from "../../runtime/index.ts";
+import { type ProducerStamp } from "../../runtime/codec/kafka/record-batch.ts";
+import { batchField, partitionOf, type Transport } from "../../runtime/index.ts";
 import { readTheirs } from "../runtime/codec/kafka/independent.ts";
 import { fixed, logBatch } from "../runtime/worker/live/log-bytes.ts";
 import { meanLength } from "./live-strategies.ts";
@@ -74,6 +75,18 @@ export class LiveLog {
       }
     }
     return bars;
+  }
+
+  /** Who wrote the last batch of a partition, and the sequence of that producer's next one. */
+  async producerOf(topic: string, partition: number): Promise<ProducerStamp> {
+    const position = { topic, partition, offset: (await this.endOf(topic, partition)) - 1 };
+    const [answer] = await this.transport.fetch([position], limits, this.#signal);
+    const view = new DataView(answer!.bytes.buffer, answer!.bytes.byteOffset);
+    return {
+      producerId: Number(view.getBigInt64(batchField.producerId)),
+      producerEpoch: view.getInt16(batchField.producerEpoch),
+      baseSequence: view.getInt32(batchField.baseSequence) + view.getInt32(batchField.recordCount),
+    };
   }
 
   /** Every partition of `topic`. */

@@ -16,6 +16,7 @@ import {
 import { failureOf } from "../contract/failure-of.ts";
 import { scratchDirectory } from "../harness/scratch.ts";
 import { describeWithServers, uniqueName } from "../harness/servers.ts";
+import { fixed, logBatch } from "../runtime/worker/live/log-bytes.ts";
 import { barsOf, keyNames, LiveLog, meansOf, minute } from "./live-log.ts";
 import { Joined, ListedMeans, Means, PublicMeans, SharedTopic } from "./live-strategies.ts";
 
@@ -168,6 +169,43 @@ describeWithServers(["kafka"], "live over Kafka", (started) => {
       expect(performance.now() - startedMs).toBeLessThan(5_000);
     });
   });
+
+  for (const state of [undefined, `sqlite:${join(directory, "sequence.db")}`]) {
+    const given = state === undefined ? "without" : "with";
+    // Another hand goes on under the run's own name, so the broker takes no further batch of it.
+    test(`a run whose sequence is lost reads back and goes on under a new name, ${given} a state store`, async () => {
+      await withLog(1, async (log, input) => {
+        const keys = keyNames(5);
+        const output = uniqueName("means");
+        await log.put(input, barsOf(keys, 40));
+        const stop = new AbortController();
+        const crashes: string[] = [];
+        const running = run(Means, [input, output], {
+          threads: 1,
+          ...(state === undefined ? {} : { state }),
+          pace: { checkpointMs: 20 },
+          signal: stop.signal,
+          onCrash: ({ reason }) => crashes.push(reason),
+        });
+        await log.until(output, 5 * 37);
+        const lost = await log.producerOf(output, 0);
+        const stranger = { key: "stranger", value: fixed("f", [0, 0]) };
+        const theirs = logBatch(
+          Array.from({ length: 1_000 }, () => stranger),
+          { producer: lost },
+        );
+        await log.transport.produce(output, 0, theirs, AbortSignal.timeout(10_000));
+        await log.put(input, barsOf(keys, 40, 40));
+        await log.until(output, 1_000 + 5 * 77);
+        stop.abort();
+        expect(await running).toMatchObject({ crashes: 1 });
+        expect(crashes[0]).toContain("OUT_OF_ORDER_SEQUENCE_NUMBER");
+        const ours = (await log.read(output, 0)).filter(({ key }) => key !== stranger.key);
+        expect(ours).toEqual([...meansOf(await log.read(input, 0))]);
+        expect((await log.producerOf(output, 0)).producerId).not.toBe(lost.producerId);
+      });
+    });
+  }
 
   test("a run that is stopped and begun again with its state doubles and loses nothing", async () => {
     await withLog(2, async (log, input) => {
