@@ -4,7 +4,7 @@ import { paceDefaults } from "../../../../runtime/engine/live/live-limits.ts";
 import { type Commit, type StateStore } from "../../../../runtime/index.ts";
 import { LiveCheckpoints } from "../../../../runtime/worker/checkpoint/live-checkpoints.ts";
 import { failureOf } from "../../../contract/failure-of.ts";
-import { barsOf } from "../../../integrity/live-log.ts";
+import { barsOf, meansOf } from "../../../integrity/live-log.ts";
 import { Means } from "../../../integrity/live-strategies.ts";
 import { openedOf } from "../live/loop/opened.ts";
 
@@ -63,6 +63,30 @@ test("a commit waits until what came of its records is acknowledged (M1)", async
   held.release();
   while (commits.length < 2) await Bun.sleep(1);
   expect(await log.count("out")).toBe(7);
+  await log.transport.close();
+});
+
+test("position and state are those of the moment they were taken, whatever came until the commit", async () => {
+  const { commits, store } = await notedStore();
+  const first = await openedWith(store);
+  await first.turn();
+  await first.sends.flush();
+  first.checkpoints.take(first.tasks, first.signal);
+  await first.log.put("in", barsOf(["A"], 5, 10));
+  await first.turn();
+  expect(first.tasks[0]!.feeds[0]!.reader.nextOffset).toBe(15);
+  first.held.release();
+  while (commits.length < 2) await Bun.sleep(1);
+  await first.log.transport.close();
+  // Of the eleventh bar a mean comes out: were the state later than the position, it would be late.
+  const bars = barsOf(["A"], 11);
+  const { held, log, sends, tasks, turn } = await openedWith(store, { count: bars.length });
+  expect(tasks[0]!.feeds[0]!.position).toBe(10);
+  await turn();
+  held.isOpen = true;
+  await sends.flush();
+  await log.until("out", 1);
+  expect(await log.read("out", 0)).toEqual(meansOf(bars).slice(-1));
   await log.transport.close();
 });
 
