@@ -2,7 +2,8 @@
  * Goal: a process that is killed at any point loses nothing and doubles nothing (DESIGN §7).
  * Method: a live run in a process of its own gets `kill -9` at random points while its input is
  * unfinished; its successor goes on from the state store. Then the output topic must equal what a
- * plain loop computes from the input topic, record by record. A round in which the kill hit before
+ * plain loop computes from the input topic, record by record; and the state that the last one left must be, to the bit,
+ * that of a task which has read as far and was never stopped. A round in which the kill hit before
  * anything was put out, or after everything was, proves nothing: there must be enough others.
  */
 import { expect, setDefaultTimeout, test } from "bun:test";
@@ -13,9 +14,10 @@ import { scratchDirectory } from "../harness/scratch.ts";
 import { describeWithServers, uniqueName } from "../harness/servers.ts";
 import { type ChildOrder, startChild } from "./live-child.ts";
 import { barsOf, keyNames, LiveLog, meansOf } from "./live-log.ts";
+import { savedStates, statesAfter } from "./live-state.ts";
 import { meanLength } from "./live-strategies.ts";
 
-setDefaultTimeout(600_000);
+setDefaultTimeout(1_200_000);
 
 const isSoak = process.env["QMTL_SOAK"] === "1";
 const rounds = Number(process.env["QMTL_KILL_ROUNDS"] ?? (isSoak ? 50 : 3));
@@ -72,9 +74,14 @@ async function killLeg(
   await log.until(output, expected(put), 120_000);
   last.kill(9);
   await last.exited;
-  for (const [partition, own] of (await log.readAll(input)).entries()) {
+  const bars = await log.readAll(input);
+  for (const [partition, own] of bars.entries()) {
     expect(await log.read(output, partition)).toEqual(meansOf(own));
   }
+  const saved = await savedStates({ ...order, symbols: [input, output] }, bars.length);
+  const taken = bars.map((own, partition) => own.slice(0, saved[partition]!.position));
+  expect(taken.every((own) => own.length > 0)).toBe(true);
+  expect(await statesAfter([input, output], taken)).toEqual([...saved]);
   expect(await log.count(output)).toBe(expected(put));
   return hits;
 }
