@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -55,6 +56,34 @@ test("a commit that the store has no room for leaves those made with it alone", 
   expect(results[1]).toMatchObject({ reason: { code: "STORE_FULL" } });
   const sizes = tasks.map(async (task) => (await acquired(store, task, signal)).log.length);
   expect(await Promise.all(sizes)).toEqual([1, 0, 1]);
+  await store.close();
+  rmSync(directory, { recursive: true });
+});
+
+// The last statement of a commit, which gives state its position, is made to fail.
+test("a commit that breaks off midway leaves state and position as they were", async () => {
+  const directory = newDirectory();
+  const path = join(directory, "state.db");
+  const store = await openState(`sqlite:${path}`, signal);
+  const { epoch } = await store.acquire("a/0/0", signal);
+  const one = (commit: number) => {
+    const bytes = Uint8Array.of(commit);
+    return { epoch, commit, meta: bytes, delta: bytes, swapsBase: commit === 2 };
+  };
+  await store.stageBase("a/0/0", { epoch, commit: 2, index: 0, bytes: Uint8Array.of(9) }, signal);
+  expect(await store.commit("a/0/0", one(1), signal)).toBe("OK");
+  const other = new Database(path);
+  other.run("CREATE TRIGGER broken BEFORE UPDATE ON task BEGIN SELECT RAISE(ABORT, 'broken'); END");
+  expect(String(await failureOf(store.commit("a/0/0", one(2), signal)))).toContain("broken");
+  other.run("DROP TRIGGER broken");
+  other.close();
+  const { commit, meta, base, log } = await acquired(store, "a/0/0", signal);
+  expect({ commit, meta, base, log }).toEqual({
+    commit: 1,
+    meta: Uint8Array.of(1),
+    base: [],
+    log: [Uint8Array.of(1)],
+  });
   await store.close();
   rmSync(directory, { recursive: true });
 });
