@@ -27,7 +27,7 @@ export interface EventRecorder {
 export interface StreamInputOptions<S extends Schema> {
   /** One symbol, `BTCUSDT`; or `symbols`, one of the two. */
   readonly symbol?: string;
-  /** Several symbols, or `"*"`: every key that is met, up to `maxKeys`. */
+  /** Several symbols, or `"*"`: every key that is met, up to `maxKeys` in each partition. */
   readonly symbols?: readonly string[] | "*";
   /** Bar length: a name (`1m`), seconds (`60`) or both (`"60s"`). */
   readonly interval: string | number;
@@ -42,7 +42,7 @@ export interface StreamInputOptions<S extends Schema> {
   /** Exchange and market the bars come from; default binance, spot. */
   readonly exchange?: string;
   readonly market?: string;
-  /** Keys of a `"*"` stream, at most (default 10,000). */
+  /** Keys of a `"*"` stream in a partition, at most (default 10,000); others are dead letters. */
   readonly maxKeys?: number;
   /** What happens to a record at or before the last one of its key (default `drop`, counted). */
   readonly onLate?: OnLate;
@@ -50,7 +50,7 @@ export interface StreamInputOptions<S extends Schema> {
   readonly eventRecorder?: EventRecorder;
 }
 
-/** Keys of a `"*"` stream, at most, by default. */
+/** Keys of a `"*"` stream in a partition, at most, by default. */
 const maxKeysDefault = 10_000;
 const maxKeysLimit = 1_000_000;
 

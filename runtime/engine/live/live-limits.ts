@@ -11,6 +11,7 @@ export const paceDefaults: LivePace = {
   fetchBytesMax: 8 << 20,
   batchBytesMax: 1 << 20,
   compression: "none",
+  lingerMs: 0,
   checkpointMs: 250,
   maxPendingBars: pendingBarsMax,
 };
@@ -54,6 +55,12 @@ const liveLimits = z.strictObject({
       .enum(["none", "gzip", "snappy", "lz4", "zstd"])
       .optional()
       .describe("Compression of output batches"),
+    lingerMs: z
+      .int()
+      .min(0)
+      .max(60_000)
+      .optional()
+      .describe("Time that outputs wait for others of their batch; 0 sends them at once"),
     checkpointMs: ms(3_600_000).optional().describe("Time between two checkpoints"),
     maxPendingBars: z
       .int()

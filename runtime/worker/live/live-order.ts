@@ -14,6 +14,8 @@ export interface LivePace {
   readonly batchBytesMax: number;
   /** Compression of output batches. */
   readonly compression: Compression;
+  /** Outputs wait so long for others of their batch, ms; 0: they are sent when their turn is over. */
+  readonly lingerMs: number;
   /** Time between two checkpoints, ms. */
   readonly checkpointMs: number;
   /** Bars of a key and input that a join holds while another input is behind. */

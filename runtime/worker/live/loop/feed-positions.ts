@@ -44,9 +44,11 @@ export class FeedPositions<Own extends Feed = LivePartition> {
   readonly #stale = new Set<Own>();
 
   constructor({ order, transport, row }: FeedPositionsOptions) {
-    const { fetchWaitMsMax, partitionBytesMax, fetchBytesMax } = order.pace;
+    const { fetchWaitMsMax, lingerMs, partitionBytesMax, fetchBytesMax } = order.pace;
     this.#offsetReset = order.offsetReset;
-    this.#limits = { waitMsMax: fetchWaitMsMax, partitionBytesMax, bytesMax: fetchBytesMax };
+    // Outputs that linger are sent between two fetches.
+    const waitMsMax = lingerMs > 0 ? Math.min(fetchWaitMsMax, lingerMs) : fetchWaitMsMax;
+    this.#limits = { waitMsMax, partitionBytesMax, bytesMax: fetchBytesMax };
     this.#transport = transport;
     this.#row = row;
   }

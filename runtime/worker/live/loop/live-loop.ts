@@ -126,8 +126,8 @@ export class LiveLoop {
     };
     const open = await openTasks(parts, signal);
     if (open.forwards !== undefined) await this.#gate.pass(stageDone.opened, signal); // V6
-    const { checkpointMs } = this.#order.pace;
-    return { ...open, sends: new LoopSends({ ...parts, ...open, checkpointMs }) };
+    const { pace } = this.#order;
+    return { ...open, sends: new LoopSends({ ...parts, ...open, pace }) };
   }
 
   async #loop(work: Work, signal: AbortSignal): Promise<void> {

@@ -14,7 +14,9 @@ const batchBytesMax = 1_000_000;
 /**
  * Records that are no records, on their way to `qmtl.dlq.{definitionId}`: key as it was, value JSON
  * `{ partition, offset, reason, value }` with the value in base64, so that anyone can read and
- * replay it. A value too large for a batch is left out, and `valueBytes` says how long it was.
+ * replay it. A value too large for a batch is left out, and `valueBytes` says how long it was. A
+ * letter is there at least once: after a lost reply or a kill it may be sent again, under the same
+ * partition and offset.
  */
 export class DeadLetters {
   readonly #transport: Transport;

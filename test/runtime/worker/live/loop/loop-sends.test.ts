@@ -24,13 +24,13 @@ class NotedCheckpoints implements Checkpoints {
 }
 
 /** Ten bars of one key, computed on and not sent yet: seven means. */
-async function computed(checkpointMs: number) {
+async function computed(checkpointMs: number, lingerMs = 0) {
   const checkpoints = new NotedCheckpoints();
   const opened = await openedOf(Means, {
     symbols: ["in", "out"],
     bars: barsOf(["A"], 10),
     checkpoints: () => checkpoints,
-    more: { pace: { ...paceDefaults, checkpointMs } },
+    more: { pace: { ...paceDefaults, checkpointMs, lingerMs } },
   });
   await opened.turn();
   return { ...opened, calls: checkpoints.calls };
@@ -48,6 +48,36 @@ test("flush() sends what a turn has brought; finish() waits for it, then commits
   await finishing;
   expect(calls).toEqual(["commit"]);
   expect(await log.count("out")).toBe(7);
+  await log.transport.close();
+});
+
+test("with lingerMs the next outputs wait for others of their batch (O1)", async () => {
+  const { held, log, sends, turn } = await computed(3_600_000, 60_000);
+  held.isOpen = true;
+  await sends.flush();
+  expect(held.batches).toHaveLength(1);
+  await log.put("in", barsOf(["A"], 2, 10));
+  await turn();
+  await sends.flush();
+  expect(held.batches).toHaveLength(1);
+  await sends.finish();
+  expect(held.batches).toHaveLength(2);
+  expect(await log.count("out")).toBe(9);
+  await log.transport.close();
+});
+
+test("a checkpoint that is due sends what lingers: it knows where that ends (O1)", async () => {
+  const { calls, held, log, sends, turn } = await computed(1, 60_000);
+  held.isOpen = true;
+  await sends.flush();
+  await log.put("in", barsOf(["A"], 2, 10));
+  await turn();
+  const before = calls.length;
+  while (calls.length === before) {
+    await Bun.sleep(1);
+    await sends.flush();
+  }
+  expect(held.batches).toHaveLength(2);
   await log.transport.close();
 });
 

@@ -49,8 +49,7 @@ export async function openedOf(strategy: StrategyClass, options: OpenedOptions) 
     signal,
   };
   const { tasks, forwards } = await openTasks(parts, signal);
-  const { checkpointMs } = order.pace;
-  const sends = new LoopSends({ ...parts, tasks, forwards, checkpointMs });
+  const sends = new LoopSends({ ...parts, tasks, forwards, pace: order.pace });
   /** Fetches once, and computes on it. */
   const turn = async (): Promise<void> => {
     for (const answer of await positions.fetch(signal)) {
