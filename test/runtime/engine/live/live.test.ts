@@ -134,11 +134,20 @@ test("live: a position that is gone moves to where offsetReset says, and is coun
   expect(found).toEqual(meansOf(bars).slice(-found.length));
 });
 
-test("live: a position that is gone moves to the end if offsetReset says so", async () => {
-  const { log, run, state } = await overrun();
-  const running = run(Means, { state, offsetReset: "latest", until: { records: 3 } });
-  await putUntil(log, running, 2_000);
-  expect(await running).toMatchObject({ offsetResets: 1, outputs: 3 });
+// Record times are 0 here, so a later time is the end of the topic.
+for (const offsetReset of ["latest", 1] as const) {
+  test(`live: a position that is gone moves to the end with offsetReset ${offsetReset}`, async () => {
+    const { log, run, state } = await overrun();
+    const running = run(Means, { state, offsetReset, until: { records: 3 } });
+    await putUntil(log, running, 2_000);
+    expect(await running).toMatchObject({ offsetResets: 1, outputs: 3 });
+  });
+}
+
+test("live: a position that is gone moves to the first record at or after a time", async () => {
+  const { run, state, start } = await overrun();
+  const report = await run(Means, { state, offsetReset: 0, until: { records: 1_020 - start } });
+  expect(report).toMatchObject({ offsetResets: 1, records: 1_020 - start });
 });
 
 test("live: what can't be run is refused by name before anything is made", async () => {

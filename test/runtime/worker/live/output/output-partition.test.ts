@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import { openTransport } from "../../../../../connectors/memory/index.ts";
 import { sma } from "../../../../../nodes/index.ts";
 import { StreamInput } from "../../../../../nodes/stream-input.ts";
+import { stampBatch } from "../../../../../runtime/codec/kafka/record-batch.ts";
 import { KeyTable } from "../../../../../runtime/codec/key-table.ts";
 import { buildGraph } from "../../../../../runtime/graph/graph.ts";
 import { type Transport } from "../../../../../runtime/index.ts";
@@ -131,6 +132,50 @@ test("after readBack() what is there is not sent again, whatever its order over 
   await after.idle();
   expect(await contents(transport)).toEqual(["A", "A", "B", "B", "C", "A"]);
   expect(after.ackedEnd).toBe(6);
+});
+
+/** `inner`, whose records are a transaction that its producer has aborted. */
+function aborting(inner: Transport): Transport {
+  const transactional = 0x10;
+  return new Proxy(inner, {
+    get(target, name) {
+      if (name === "produce") {
+        return async (...[topic, partition, batch, stop]: Parameters<Transport["produce"]>) => {
+          const marked = batch.slice();
+          new DataView(marked.buffer).setInt16(21, transactional);
+          const { producerId, epoch: producerEpoch } = identity;
+          stampBatch(marked, { producerId, producerEpoch, baseSequence: 0 });
+          return await target.produce(topic, partition, marked, stop);
+        };
+      }
+      if (name === "fetch") {
+        return async (...args: Parameters<Transport["fetch"]>) => {
+          const abortedTransactions = [{ producerId: identity.producerId, firstOffset: 0 }];
+          const answers = await target.fetch(...args);
+          return answers.map((answer) => ({ ...answer, abortedTransactions }));
+        };
+      }
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== "function") return member;
+      return (...args: unknown[]): unknown => Reflect.apply(member, target, args);
+    },
+  });
+}
+
+test("readBack() does not find what an aborted transaction left: nobody reads that", async () => {
+  const inner = await open();
+  const transport = aborting(inner);
+  const before = outputOf(transport);
+  before.add(rows([0, 1, 1]), signal);
+  before.seal(signal);
+  await before.idle();
+
+  const after = outputOf(transport);
+  await after.readBack(0, signal);
+  after.add(rows([0, 1, 1]), signal);
+  after.seal(signal);
+  await after.idle();
+  expect(await contents(inner)).toEqual(["A", "A"]);
 });
 
 test("readBack() compares identities, never counts: a hole in what is there is filled", async () => {
