@@ -19,7 +19,6 @@ const modules = [...new Glob("{runtime,nodes,connectors}/**/*.ts").scanSync(root
 const untested: ReadonlySet<string> = new Set([
   "connectors/kafka/admin.ts",
   "connectors/kafka/cluster/cluster.ts",
-  "connectors/kafka/cluster/fetch-lane.ts",
   "connectors/kafka/cluster/fetcher.ts",
   "connectors/kafka/cluster/offsets.ts",
   "connectors/kafka/cluster/producer.ts",
@@ -32,7 +31,6 @@ const untested: ReadonlySet<string> = new Set([
   "connectors/kafka/protocol/metadata.ts",
   "connectors/kafka/protocol/produce.ts",
   "connectors/kafka/protocol/sasl.ts",
-  "connectors/kafka/session/abortable.ts",
   "connectors/kafka/session/channel.ts",
   "connectors/kafka/wire/connection.ts",
   "connectors/kafka/wire/link.ts",
