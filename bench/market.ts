@@ -1,16 +1,8 @@
 import { type ColumnBatch, newColumnBatch } from "../runtime/index.ts";
+import { bar as bars } from "./kline-window/bar.ts";
 
 /** Bars as the comparison with other stream processors has them, without `ts`. */
-export const bars = {
-  open: "f64",
-  high: "f64",
-  low: "f64",
-  close: "f64",
-  volume: "f64",
-  closeTime: "u64",
-  quoteVolume: "f64",
-  trades: "u32",
-} as const;
+export { bars };
 
 /** Column of `close` among the fields. */
 export const closeColumn = 3;

@@ -9,10 +9,7 @@ import {
   type Series,
   type TimeRange,
 } from "../../contract/history-store.ts";
-import { untilUp } from "./until-up.ts";
-
-/** Silence of a call after which an outage is named: calls take time, and connectors try by themselves. */
-const silenceMsMax = 5_000;
+import { callSilenceMsMax, untilUp } from "./until-up.ts";
 
 /** How an outage is told, and for how long it is waited out. */
 export interface OutageOptions {
@@ -122,6 +119,7 @@ export class LastingHistory implements HistoryStore {
     };
     const { limitMs } = this.#outage;
     try {
+      const silenceMsMax = callSilenceMsMax;
       return await untilUp({ url: this.#url, open: call, onNote, limitMs, silenceMsMax }, signal);
     } finally {
       if (isWaiting) this.#waiting -= 1;

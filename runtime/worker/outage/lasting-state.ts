@@ -7,10 +7,7 @@ import {
   type Restored,
   type StateStore,
 } from "../../contract/state-store.ts";
-import { untilUp } from "./until-up.ts";
-
-/** Silence of a call after which an outage is named: stores try by themselves. */
-const silenceMsMax = 5_000;
+import { callSilenceMsMax, untilUp } from "./until-up.ts";
 
 /** Gets one line when the store is down, and one when it is up again. */
 type OnNote = (text: string) => void;
@@ -71,6 +68,7 @@ export class LastingState implements CheckpointStore {
   }
 
   async #lasting<T>(open: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    return await untilUp({ url: this.#url, open, onNote: this.#onNote, silenceMsMax }, signal);
+    const onNote = this.#onNote;
+    return await untilUp({ url: this.#url, open, onNote, silenceMsMax: callSilenceMsMax }, signal);
   }
 }

@@ -6,6 +6,9 @@ const pauseMsMax = 5_000;
 /** Silence after which an attempt is named although it goes on: a connector tries by itself, too. */
 const silenceMsDefault = 2_000;
 
+/** The same for a call of a store that is open: it takes time, and its connector tries by itself. */
+export const callSilenceMsMax = 5_000;
+
 /** What may be down, and how it is opened. */
 export interface Dependency<T> {
   /** Its URL, with or without a password. */
